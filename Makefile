@@ -1,0 +1,66 @@
+# Every command of the project. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/streaming-platform
+# One virtual environment for each set of pins, outside the checkout: a second clone finds it ready.
+PINS := $(shell { cat requirements.txt; $(PYTHON) --version; } | sha256sum | cut -c1-12)
+VENV := $(CACHE)/venv-$(PINS)
+LOCAL = .venv/bin/python -m local
+
+NAME ?= local
+CONTEXT ?=
+STACK ?= dev
+LEVEL ?=
+DATA ?=
+
+.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
+	@echo "  NAME=<name>             which local cluster (default: local)"
+
+up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" up
+
+prove: .venv ## send 10,000 records through the platform and check that each comes out exactly once
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" prove
+
+status: .venv ## what runs, how it scales, how to reach it
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" status
+
+preview: .venv ## what `pulumi up` would change: STACK=dev|test|ops|cluster
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"
+
+destroy: .venv ## delete what a stack made: STACK=...; protected data is refused
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" destroy "$(STACK)"
+
+refresh: .venv ## compare a stack with the cluster: STACK=...
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" refresh "$(STACK)"
+
+down: .venv ## stop the local cluster; DATA=delete deletes its volumes, keys and Pulumi state too
+	@$(LOCAL) --name "$(NAME)" down --data "$(or $(DATA),keep)"
+
+images: .venv ## pull or build the platform's container images
+	@$(LOCAL) images
+
+kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"
+
+env: .venv ## print the export lines for using pulumi and kubectl by hand: eval "$$(make -s env)"
+	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" env
+
+test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|integration for one level
+	@$(LOCAL) --name test test "$(LEVEL)"
+
+check: .venv ## lint, format and types
+	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
+
+.venv: requirements.txt
+	@if [ ! -e "$(VENV)/.done" ]; then \
+	  echo "  Python packages: installing into $(VENV)"; \
+	  rm -rf "$(VENV)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(VENV)" && \
+	  "$(VENV)/bin/pip" install -q --disable-pip-version-check -r requirements.txt && touch "$(VENV)/.done"; fi
+	@ln -sfn "$(VENV)" .venv
