@@ -1,0 +1,1 @@
+"""What turns a bare machine into one that runs the platform: tools, a local Kubernetes node, images."""

@@ -1,0 +1,178 @@
+"""Getting one tool: from PATH, else the publisher's download, else built from its Go module."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local.paths import ROOT, cache, lock
+from local.progress import LocalError, run, step, warn
+
+CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
+_silent: set[str] = set()  # hosts that did not answer in this run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """A publisher's archive or program, with the checksum file that stands beside it."""
+
+    url: str
+    checksums: str
+    member: str | None = None  # the directory inside the archive; None: the download is the program itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Programs that come together, at one version, and the ways to get them."""
+
+    name: str
+    version: str
+    programs: Sequence[str]
+    version_arguments: Sequence[str] = ("--version",)  # what makes the first program print its version
+    modules: Sequence[str]  # directories of local/modules that the build reads
+    build: Callable[[Path], None]  # builds the programs into a directory
+    download: Download | None = None
+    plugin_directory: Path | None = None  # where Pulumi itself keeps this plug-in at this version
+
+
+def find(tool: Tool) -> Path | None:
+    """Return the directory that already has the tool at its version: Pulumi's own for a plug-in, else one on PATH."""
+    first = tool.programs[0]
+    if tool.plugin_directory:
+        return tool.plugin_directory if (tool.plugin_directory / first).exists() else None
+    on_path = shutil.which(first)
+    directory = Path(on_path).parent if on_path else None
+    if not directory or not all(os.access(directory / program, os.X_OK) for program in tool.programs):
+        return None
+    said = subprocess.run([directory / first, *tool.version_arguments], capture_output=True, text=True, check=False)
+    matches = re.search(rf"(?<![\d.]){re.escape(tool.version)}(?![\d.])", said.stdout + said.stderr)
+    return directory if matches else None
+
+
+def ensure(tool: Tool) -> tuple[Path, str]:
+    """Return the directory that holds the tool's programs and the way they came, getting them first if need be."""
+    if found := find(tool):
+        return found, f"found in {found}"
+    target = cache() / "tools" / f"{tool.name}-{tool.version}-{recipe_hash(tool)}"
+    origin = target / ".origin"
+    with lock(cache() / "tools" / f".{tool.name}.lock"):
+        if not origin.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
+                made = Path(scratch) / "programs"
+                made.mkdir()
+                (made / ".origin").write_text(_get(tool, made))
+                shutil.rmtree(target, ignore_errors=True)
+                made.rename(target)
+    return target, origin.read_text()
+
+
+def recipe_hash(tool: Tool) -> str:
+    """Hash what the build reads, so that a changed recipe makes the tool again."""
+    digest = hashlib.sha256()
+    for module in tool.modules:
+        for path in sorted((ROOT / "local" / "modules" / module).rglob("*")):
+            if path.is_file():
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _get(tool: Tool, into: Path) -> str:
+    label = f"{tool.name} {tool.version}"
+    if tool.download:
+        host = urlsplit(tool.download.url).hostname or ""
+        if host not in _silent:
+            try:
+                with step(f"{label}: downloading"):
+                    fetch(tool.download, tool.programs, into)
+            except OSError as error:
+                _silent.add(host)
+                warn(f"{label}: {host} does not answer ({getattr(error, 'reason', error)}); building it instead")
+            else:
+                return f"downloaded from {host}"
+    if not shutil.which("go"):
+        raise LocalError(
+            f"{label} is not on PATH, cannot be downloaded, and there is no Go to build it with: install any one"
+        )
+    with step(f"{label}: building from its Go module"):
+        tool.build(into)
+    missing = [program for program in tool.programs if not (into / program).exists()]
+    if missing:
+        raise LocalError(f"{label}: the build made no {', '.join(missing)}")
+    return "built from its Go module"
+
+
+def fetch(download: Download, programs: Sequence[str], into: Path) -> None:
+    """Download programs into a directory and verify them.
+
+    Raises OSError when the publisher cannot be reached, and LocalError when what it sent does not match its checksum.
+    """
+    name = download.url.rsplit("/", 1)[-1]
+    expected = expected_checksum(_read(download.checksums).decode(), name)
+    if expected is None:
+        raise LocalError(f"{download.checksums} has no SHA-256 for {name}")
+    content = _read(download.url)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise LocalError(f"{download.url}: SHA-256 is {actual}, the publisher says {expected}: not used")
+    if download.member is None:
+        _program(into / programs[0], content)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".tar.gz") as archive:
+        archive.write(content)
+        archive.flush()
+        with tarfile.open(archive.name) as tar:
+            for program in programs:
+                inside = f"{download.member}/{program}".removeprefix("./").removeprefix("/")
+                member = next((m for m in tar.getmembers() if m.name.removeprefix("./") == inside), None)
+                data = tar.extractfile(member) if member else None
+                if data is None:
+                    raise LocalError(f"{download.url} has no {inside}")
+                _program(into / program, data.read())
+
+
+def expected_checksum(text: str, name: str) -> str | None:
+    """Find a file's SHA-256 in a checksum file: lines of `<hex> <name>`, or the hex alone."""
+    for line in text.splitlines():
+        words = line.split()
+        if (
+            words
+            and re.fullmatch(r"[0-9a-fA-F]{64}", words[0])
+            and (len(words) == 1 or words[-1].removeprefix("*").removeprefix("./") == name)
+        ):
+            return words[0].lower()
+    return None
+
+
+def _read(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{url}: HTTP {error.code}") from error
+
+
+def _program(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o755)
+
+
+def go_build(module: str, out: Path, packages: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
+    """Build programs from a directory of local/modules: {program: package}, with string variables set at link time."""
+    link = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
+    env = {**os.environ, "CGO_ENABLED": "0"}
+    for program, package in packages.items():
+        run(
+            ["go", "build", "-trimpath", "-ldflags", link, "-o", out / program, package],
+            cwd=ROOT / "local" / "modules" / module,
+            env=env,
+        )

@@ -1,0 +1,29 @@
+"""Where things lie: nothing that a run makes goes into the checkout."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # the checkout
+NAME = "streaming-platform"
+
+
+def cache() -> Path:
+    """What can be made again: tools, images, downloads. Shared by all checkouts."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
+
+
+def state(name: str) -> Path:
+    """What a platform must keep: keys, data, Pulumi state and its passphrase. One directory for each cluster."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / NAME / name
+
+
+@contextmanager
+def lock(path: Path) -> Generator[None]:
+    """Hold an exclusive lock on a file while the block runs; it is free again however the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,84 @@
+"""Running programs so that a person sees what is going on, for how long, and why it failed."""
+
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+HEARTBEAT_SECONDS = 30  # a step that takes longer says that it is still at it
+
+
+class LocalError(Exception):
+    """Something that the user can act on: printed as one message, without a traceback."""
+
+
+def say(text: str = "") -> None:
+    """Print one line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+@contextmanager
+def step(title: str) -> Generator[None]:
+    """Show a step that may take long: its title, a sign of life every 30 s, and the seconds it took."""
+    start = time.monotonic()
+    done = threading.Event()
+    say(f"  {title} ...")
+
+    def beat() -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
+            say(f"  {title} ... still running after {time.monotonic() - start:.0f} s")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        done.set()
+        say(f"  {title}: failed after {time.monotonic() - start:.1f} s")
+        raise
+    finally:
+        done.set()
+        thread.join()
+    say(f"  {title}: {time.monotonic() - start:.1f} s")
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    log: Path | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Run a program to its end and return its standard output.
+
+    ``log`` also receives everything it prints. Raises LocalError with the command and the end of its output when it
+    cannot be started, fails, or runs longer than ``timeout`` seconds.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, check=False, timeout=timeout
+        )
+    except FileNotFoundError:
+        raise LocalError(f"{words[0]}: not found on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise LocalError(f"{shlex.join(words)}: no end after {timeout:.0f} s") from None
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as out:
+            out.write(f"$ {shlex.join(words)}\n{done.stdout}{done.stderr}")
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise LocalError(f"{shlex.join(words)}: exit code {done.returncode}\n{tail}")
+    return done.stdout
+
+
+def warn(text: str) -> None:
+    """Print a line that should not be missed."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)

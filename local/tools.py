@@ -1,0 +1,259 @@
+"""The tools of the project, pinned, and the ways to get each.
+
+Versions belong together: the Pulumi SDKs in requirements.txt match the plug-ins here. Checksums are not written down:
+each download is verified against the checksum file that its publisher serves beside it.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+from local.install import Download, Tool, ensure, go_build
+from local.paths import ROOT, cache, lock
+from local.progress import LocalError, run
+
+PULUMI = "3.246.0"
+PULUMI_KUBERNETES = "4.25.0"
+PULUMI_RANDOM = "4.21.4"
+KUBERNETES = "1.34.4"
+ETCD = "3.6.7"
+COREDNS = "1.12.4"
+METRICS_SERVER = "0.9.0"
+LOCAL_PATH_PROVISIONER = "0.0.30"
+
+_SYSTEM = platform.system().lower()
+_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+_GITHUB = "https://github.com"
+
+
+def _plugin_directory(name: str, version: str) -> Path:
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    return home / "plugins" / f"resource-{name}-v{version}"
+
+
+def _build_pulumi(out: Path) -> None:
+    variable = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+    go_build("pulumi", out, {"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"}, {variable: f"v{PULUMI}"})
+    # The newest language host that is published as a module of its own; it serves newer engines and SDKs.
+    host = "github.com/pulumi/pulumi/sdk/python/cmd/pulumi-language-python/v3"
+    go_build("pulumi-language-python", out, {"pulumi-language-python": host}, {variable: "v3.192.0"})
+    sdk = run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
+        cwd=ROOT / "local" / "modules" / "pulumi-language-python",
+    ).strip()
+    for script in (
+        "cmd/pulumi-language-python-exec",
+        "dist/pulumi-analyzer-policy-python",
+        "dist/pulumi-resource-pulumi-python",
+    ):
+        target = out / Path(script).name
+        shutil.copyfile(Path(sdk) / "python" / script, target)
+        target.chmod(0o755)
+
+
+def _build_random(out: Path) -> None:
+    # The provider embeds its schema, which a first program generates.
+    module = "pulumi-resource-random"
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch) / module
+        shutil.copytree(ROOT / "local" / "modules" / module, work)
+        for embedded in ("schema.json", "bridge-metadata.json"):
+            (work / "cmd" / "plugin" / embedded).write_text("{}")
+        env = {**os.environ, "CGO_ENABLED": "0"}  # for both, so that the second build finds the first one's packages
+        run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "generate", "./cmd/gen"], cwd=work, env=env)
+        run(["./generate", "schema", "--out", "cmd/plugin"], cwd=work)
+        run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out / module, "./cmd/plugin"], cwd=work, env=env)
+
+
+def _plugin(name: str, version: str) -> Download:
+    release = f"{_GITHUB}/pulumi/pulumi-{name}/releases/download/v{version}"
+    return Download(
+        url=f"{release}/pulumi-resource-{name}-v{version}-{_SYSTEM}-{_ARCH}.tar.gz",
+        checksums=f"{release}/pulumi-{name}_{version}_checksums.txt",
+        member="",
+    )
+
+
+def _kubernetes(program: str) -> Tool:
+    url = f"https://dl.k8s.io/release/v{KUBERNETES}/bin/{_SYSTEM}/{_ARCH}/{program}"
+    variables = {
+        f"{package}.{name}": value
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for name, value in {
+            "gitVersion": f"v{KUBERNETES}",
+            "gitMajor": KUBERNETES.split(".", maxsplit=1)[0],
+            "gitMinor": KUBERNETES.split(".")[1],
+        }.items()
+    }
+    return Tool(
+        name=program,
+        version=KUBERNETES,
+        programs=[program],
+        version_arguments=["version", "--client"] if program == "kubectl" else ["--version"],
+        modules=["kubernetes"],
+        build=lambda out: go_build("kubernetes", out, {program: f"k8s.io/kubernetes/cmd/{program}"}, variables),
+        download=Download(url=url, checksums=f"{url}.sha256"),
+    )
+
+
+def client_tools() -> list[Tool]:
+    """What every user needs: Pulumi with its Python host, policy analyzer and plug-ins, and kubectl."""
+    release = f"{_GITHUB}/pulumi/pulumi/releases/download/v{PULUMI}"
+    return [
+        Tool(
+            name="pulumi",
+            version=PULUMI,
+            programs=[
+                "pulumi",
+                "pulumi-language-python",
+                "pulumi-language-python-exec",
+                "pulumi-analyzer-policy-python",
+                "pulumi-resource-pulumi-python",
+            ],
+            version_arguments=["version"],
+            modules=["pulumi", "pulumi-language-python"],
+            build=_build_pulumi,
+            download=Download(
+                url=f"{release}/pulumi-v{PULUMI}-{_SYSTEM}-{'x64' if _ARCH == 'amd64' else _ARCH}.tar.gz",
+                checksums=f"{release}/pulumi-{PULUMI}-checksums.txt",
+                member="pulumi",
+            ),
+        ),
+        Tool(
+            name="pulumi-resource-kubernetes",
+            version=PULUMI_KUBERNETES,
+            programs=["pulumi-resource-kubernetes"],
+            modules=["pulumi-resource-kubernetes"],
+            build=lambda out: go_build(
+                "pulumi-resource-kubernetes",
+                out,
+                {"pulumi-resource-kubernetes": "."},
+                {"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": PULUMI_KUBERNETES},
+            ),
+            download=_plugin("kubernetes", PULUMI_KUBERNETES),
+            plugin_directory=_plugin_directory("kubernetes", PULUMI_KUBERNETES),
+        ),
+        Tool(
+            name="pulumi-resource-random",
+            version=PULUMI_RANDOM,
+            programs=["pulumi-resource-random"],
+            modules=["pulumi-resource-random"],
+            build=_build_random,
+            download=_plugin("random", PULUMI_RANDOM),
+            plugin_directory=_plugin_directory("random", PULUMI_RANDOM),
+        ),
+        _kubernetes("kubectl"),
+    ]
+
+
+def node_tools() -> list[Tool]:
+    """The programs of the local node, beside those that come from the distribution's packages."""
+    etcd = f"{_GITHUB}/etcd-io/etcd/releases/download/v{ETCD}"
+    coredns = f"{_GITHUB}/coredns/coredns/releases/download/v{COREDNS}/coredns_{COREDNS}_{_SYSTEM}_{_ARCH}.tgz"
+    return [
+        *(_kubernetes(program) for program in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")),
+        *(_kubernetes(program) for program in ("kubelet", "kube-proxy")),
+        Tool(
+            name="etcd",
+            version=ETCD,
+            programs=["etcd"],
+            modules=["etcd"],
+            build=lambda out: go_build("etcd", out, {"etcd": "go.etcd.io/etcd/server/v3"}),
+            download=Download(
+                url=f"{etcd}/etcd-v{ETCD}-{_SYSTEM}-{_ARCH}.tar.gz",
+                checksums=f"{etcd}/SHA256SUMS",
+                member=f"etcd-v{ETCD}-{_SYSTEM}-{_ARCH}",
+            ),
+        ),
+        Tool(
+            name="coredns",
+            version=COREDNS,
+            programs=["coredns"],
+            version_arguments=["-version"],
+            modules=["coredns"],
+            build=lambda out: go_build("coredns", out, {"coredns": "github.com/coredns/coredns"}),
+            download=Download(url=coredns, checksums=f"{coredns}.sha256", member=""),
+        ),
+        # These two publish container images only, so they are always built.
+        Tool(
+            name="metrics-server",
+            version=METRICS_SERVER,
+            programs=["metrics-server"],
+            modules=["metrics-server"],
+            build=lambda out: go_build(
+                "metrics-server", out, {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}
+            ),
+        ),
+        Tool(
+            name="local-path-provisioner",
+            version=LOCAL_PATH_PROVISIONER,
+            programs=["local-path-provisioner"],
+            modules=["local-path-provisioner"],
+            build=lambda out: go_build(
+                "local-path-provisioner",
+                out,
+                {"local-path-provisioner": "github.com/rancher/local-path-provisioner"},
+                {"main.VERSION": f"v{LOCAL_PATH_PROVISIONER}"},
+            ),
+        ),
+    ]
+
+
+def ensure_tools(tools: list[Tool]) -> tuple[Path, dict[str, str]]:
+    """Get all tools; return one directory with links to their programs, and {"name version": the way it came}.
+
+    Pulumi's plug-ins go where Pulumi keeps its own.
+    """
+    ways: dict[str, str] = {}
+    programs: dict[str, Path] = {}
+    for tool in tools:
+        directory, ways[f"{tool.name} {tool.version}"] = ensure(tool)
+        if tool.plugin_directory:
+            if directory != tool.plugin_directory:
+                shutil.copytree(directory, tool.plugin_directory, dirs_exist_ok=True)
+        else:
+            programs |= {program: directory / program for program in tool.programs}
+    key = hashlib.sha256(repr(sorted(programs.items())).encode()).hexdigest()[:12]
+    bin_directory = cache() / "tools" / f"bin-{key}"
+    with lock(cache() / "tools" / ".bin.lock"):
+        bin_directory.mkdir(parents=True, exist_ok=True)
+        for program, path in programs.items():
+            link = bin_directory / program
+            if not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+    return bin_directory, ways
+
+
+# Debian package -> a program of it
+NODE_PACKAGES = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "containernetworking-plugins": "/usr/lib/cni/bridge",
+    "iptables": "iptables",
+    "iproute2": "ip",
+    "openssl": "openssl",
+    "util-linux": "nsenter",
+    "kmod": "modprobe",
+}
+
+
+def ensure_packages(packages: dict[str, str]) -> str:
+    """Install the distribution's packages whose program is missing; say which."""
+    missing = [package for package, program in packages.items() if not shutil.which(program)]
+    if not missing:
+        return "found"
+    if not shutil.which("apt-get"):
+        raise LocalError(f"missing: {', '.join(missing)}. Install these with your distribution's package manager")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    with lock(cache() / ".apt.lock"):
+        try:
+            run(install, env=env)
+        except LocalError:
+            run(["apt-get", "update"], env=env)
+            run(install, env=env)
+    return f"installed {', '.join(missing)}"

@@ -1,0 +1,178 @@
+"""Tools: from PATH, from a publisher, or built; against a local server laid out like a publisher's."""
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import install
+from local.install import Download, Tool, ensure, expected_checksum, fetch, find
+from local.progress import LocalError
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory and the address under which it is served."""
+    root = tmp_path / "publisher"
+    root.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(root))  # pyright: ignore[reportArgumentType]
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True).start()
+    yield root, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(install, "_silent", set[str]())
+
+
+def _script(version: str) -> bytes:
+    return f"#!/bin/sh\necho example {version}\n".encode()
+
+
+def _publish(root: Path, version: str, *, checksum: str | None = None) -> None:
+    """Lay out a release: an archive with the program, and the checksum file beside it."""
+    release = root / f"v{version}"
+    release.mkdir()
+    name = f"example-v{version}.tar.gz"
+    with tarfile.open(release / name, "w:gz") as tar:
+        info = tarfile.TarInfo("example/example")
+        info.size = len(_script(version))
+        tar.addfile(info, io.BytesIO(_script(version)))
+    digest = checksum or hashlib.sha256((release / name).read_bytes()).hexdigest()
+    (release / "checksums.txt").write_text(f"{'0' * 64}  another.tar.gz\n{digest}  {name}\n")
+
+
+def _tool(base: str | None, version: str = "1.2.3", built: list[str] | None = None) -> Tool:
+    def build(into: Path) -> None:
+        (into / "example").write_bytes(_script(version))
+        (into / "example").chmod(0o755)
+        if built is not None:
+            built.append(version)
+
+    release = f"{base}/v{version}"
+    return Tool(
+        name="example",
+        version=version,
+        programs=["example"],
+        modules=[],
+        build=build,
+        download=Download(
+            url=f"{release}/example-v{version}.tar.gz", checksums=f"{release}/checksums.txt", member="example"
+        )
+        if base
+        else None,
+    )
+
+
+def test_a_program_on_path_at_the_pinned_version_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.joinpath("bin").mkdir()
+    program = tmp_path / "bin" / "example"
+    program.write_bytes(_script("v1.2.3"))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    assert find(_tool(None)) == program.parent
+    assert ensure(_tool(None)) == (program.parent, f"found in {program.parent}")
+
+
+@pytest.mark.parametrize("other", ["1.2.30", "11.2.3", "1.2.3.4", "1.2.4"])
+def test_another_version_on_path_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    program = tmp_path / "example"
+    program.write_bytes(_script(other))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert find(_tool(None)) is None
+
+
+def test_the_download_is_verified_and_unpacked(publisher: tuple[Path, str]) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3")
+    built: list[str] = []
+    directory, way = ensure(_tool(base, built=built))
+    assert (directory / "example").read_bytes() == _script("1.2.3")
+    assert (directory / "example").stat().st_mode & 0o111
+    assert way == "downloaded from 127.0.0.1"
+    assert not built
+
+
+def test_a_wrong_checksum_is_refused_and_not_built_around(publisher: tuple[Path, str]) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3", checksum="ab" * 32)
+    built: list[str] = []
+    with pytest.raises(LocalError, match=r"SHA-256 is [0-9a-f]{64}, the publisher says (ab){32}: not used"):
+        ensure(_tool(base, built=built))
+    assert not built
+
+
+def test_a_publisher_without_the_release_falls_over_to_the_build(
+    publisher: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    built: list[str] = []
+    _, way = ensure(_tool(publisher[1], built=built))
+    assert built == ["1.2.3"]
+    assert way == "built from its Go module"
+    assert "127.0.0.1" in capsys.readouterr().err
+
+
+def test_a_host_that_does_not_answer_is_asked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = "http://127.0.0.1:9"  # the discard port: nothing listens
+    built: list[str] = []
+    ensure(_tool(silent, "1.0.0", built))
+    ensure(_tool(silent, "2.0.0", built))
+    assert built == ["1.0.0", "2.0.0"]
+    assert capsys.readouterr().err.count("does not answer") == 1
+
+
+def test_what_was_got_is_not_got_again(publisher: tuple[Path, str]) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3")
+    first, _ = ensure(_tool(base))
+    for path in root.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert ensure(_tool(base))[0] == first
+
+
+def test_a_build_that_makes_nothing_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    tool = Tool(name="empty", version="1", programs=["empty"], modules=[], build=lambda _: None)
+    with pytest.raises(LocalError, match="the build made no empty"):
+        ensure(tool)
+    assert not list((tmp_path / "cache" / "streaming-platform" / "tools").glob("empty-*"))
+
+
+def test_a_plain_program_beside_its_checksum(publisher: tuple[Path, str], tmp_path: Path) -> None:
+    root, base = publisher
+    (root / "kubectl").write_bytes(b"binary")
+    (root / "kubectl.sha256").write_text(hashlib.sha256(b"binary").hexdigest())
+    fetch(Download(url=f"{base}/kubectl", checksums=f"{base}/kubectl.sha256"), ["kubectl"], tmp_path)
+    assert (tmp_path / "kubectl").read_bytes() == b"binary"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f"{'a' * 64}  x.tgz\n", "a" * 64),
+        (f"{'A' * 64} *x.tgz\n", "a" * 64),
+        ("b" * 64, "b" * 64),
+        (f"{'a' * 64}  xx.tgz\n", None),
+        ("not a checksum", None),
+        ("", None),
+    ],
+)
+def test_checksum_files(text: str, found: str | None) -> None:
+    assert expected_checksum(text, "x.tgz") == found
