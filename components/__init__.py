@@ -1,0 +1,1 @@
+"""The parts of the platform: plain arguments in, Kubernetes resources out."""

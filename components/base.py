@@ -1,0 +1,221 @@
+"""What every component shares: labels, child options, volume claims and the shape of pods."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.names import PROJECT
+from components.quantities import cores, mib
+
+_LABEL = "app.kubernetes.io/"
+
+# Pulumi makes up another owner of fields for each resource of a state; a creation that was interrupted, or a state that
+# was lost, would leave objects that the next update may not touch.
+FIELD_MANAGER = {"pulumi.com/patchFieldManager": PROJECT}
+# The provider would wait until a Service has endpoints, and ten seconds more; what is behind it is waited for anyhow.
+# For a claim it would read the StorageClass, which is in no namespace, and a deployer has rights in its own only.
+_SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageArgs:
+    """Where volume claims come from: a StorageClass (the cluster's default if None), and whether they are protected."""
+
+    storage_class: str | None
+    protect: bool
+
+
+def labels(*, name: str, instance: str, version: str, component: str) -> dict[str, str]:
+    """The labels that everything carries: what it is, of which instance and version, in which role."""
+    return {
+        f"{_LABEL}name": name,
+        f"{_LABEL}instance": instance,
+        f"{_LABEL}version": version,
+        f"{_LABEL}component": component,
+        f"{_LABEL}part-of": PROJECT,
+        f"{_LABEL}managed-by": "pulumi",
+    }
+
+
+def selector(all_labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that tell one set of pods from another: selectors cannot be changed, so neither version nor owner."""
+    return {f"{_LABEL}{key}": all_labels[f"{_LABEL}{key}"] for key in ("name", "instance", "component")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Children:
+    """Makes the children of a component that share a parent, a namespace and labels; all have fixed names.
+
+    `protect` holds for those that do not say otherwise.
+    """
+
+    parent: pulumi.Resource
+    namespace: str
+    labels: Mapping[str, str]
+    protect: bool = False
+
+    def options(
+        self,
+        *,
+        depends_on: Sequence[pulumi.Resource] = (),
+        protect: bool | None = None,
+        ignore_changes: Sequence[str] = (),
+    ) -> pulumi.ResourceOptions:
+        """The parent, and what this child needs itself; never what the component's caller gave."""
+        return pulumi.ResourceOptions(
+            parent=self.parent,
+            depends_on=list(depends_on),
+            protect=self.protect if protect is None else protect,
+            ignore_changes=list(ignore_changes),
+        )
+
+    def metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> k8s.meta.v1.ObjectMetaArgsDict:
+        """Name, namespace, labels, and the one name under which we own fields."""
+        return {
+            "namespace": self.namespace,
+            "name": name,
+            "labels": dict(self.labels),
+            "annotations": {**FIELD_MANAGER, **(annotations or {})},
+        }
+
+    def service_account(self, name: str) -> k8s.core.v1.ServiceAccount:
+        """An identity for pods, without rights or a token: nothing that we run talks to the API server."""
+        return k8s.core.v1.ServiceAccount(
+            name, metadata=self.metadata(name), automount_service_account_token=False, opts=self.options()
+        )
+
+    def config_map(self, name: str, data: Mapping[str, str]) -> k8s.core.v1.ConfigMap:
+        """Files to mount."""
+        return k8s.core.v1.ConfigMap(name, metadata=self.metadata(name), data=dict(data), opts=self.options())
+
+    def service(self, name: str, ports: Mapping[str, int], *, headless: bool = False) -> k8s.core.v1.Service:
+        """A Service for ports of the pods, by their names; a headless one gives each pod a name of its own.
+
+        The members of a set must find each other before they are ready: ready is who has a quorum.
+        """
+        spec: k8s.core.v1.ServiceSpecArgsDict = {
+            "selector": selector(self.labels),
+            "ports": [
+                {"name": port_name, "port": port, "target_port": port_name, "protocol": "TCP"}
+                for port_name, port in ports.items()
+            ],
+        }
+        if headless:
+            spec["cluster_ip"] = "None"
+            spec["publish_not_ready_addresses"] = True
+        return k8s.core.v1.Service(name, metadata=self.metadata(name, _SKIP_AWAIT), spec=spec, opts=self.options())
+
+    def claim(
+        self, name: str, spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict, *, protect: bool
+    ) -> k8s.core.v1.PersistentVolumeClaim:
+        """A claim that Pulumi knows, protects and deletes with its stack; those that StatefulSets make, it does not."""
+        return k8s.core.v1.PersistentVolumeClaim(
+            name, metadata=self.metadata(name, _SKIP_AWAIT), spec=spec, opts=self.options(protect=protect)
+        )
+
+    def disruption_budget(self, name: str) -> k8s.policy.v1.PodDisruptionBudget:
+        """Node drains take these pods one at a time. A minimum of available ones would block drains of a single one."""
+        return k8s.policy.v1.PodDisruptionBudget(
+            name,
+            metadata=self.metadata(name),
+            spec={"max_unavailable": 1, "selector": {"match_labels": selector(self.labels)}},
+            opts=self.options(),
+        )
+
+
+def claim_spec(size_mib: int, access_mode: str, storage: StorageArgs) -> k8s.core.v1.PersistentVolumeClaimSpecArgsDict:
+    """The spec of a claim of so many MiB."""
+    spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
+        "access_modes": [access_mode],
+        "resources": {"requests": {"storage": mib(size_mib)}},
+    }
+    if storage.storage_class is not None:
+        spec["storage_class_name"] = storage.storage_class
+    return spec
+
+
+def resources(memory_mib: int, cpu: float, cpu_limit: float | None = None) -> k8s.core.v1.ResourceRequirementsArgsDict:
+    """Memory that is reserved and is the limit (MiB); CPU that is reserved, and its limit if there is one (cores)."""
+    limits = {"memory": mib(memory_mib)}
+    if cpu_limit is not None:
+        limits["cpu"] = cores(cpu_limit)
+    return {"requests": {"cpu": cores(cpu), "memory": mib(memory_mib)}, "limits": limits}
+
+
+def container(spec: k8s.core.v1.ContainerArgsDict) -> k8s.core.v1.ContainerArgsDict:
+    """A container that Pod Security `restricted` admits."""
+    return {
+        "image_pull_policy": "IfNotPresent",
+        "security_context": {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}},
+        **spec,
+    }
+
+
+def pod_template(
+    all_labels: Mapping[str, str],
+    *,
+    account: str,
+    user: int,
+    checksum: str,
+    containers: Sequence[k8s.core.v1.ContainerArgsDict],
+    init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
+    volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
+    grace_seconds: int,
+) -> k8s.core.v1.PodTemplateSpecArgsDict:
+    """Pods that Pod Security `restricted` admits, run as `user` (uid, gid and group of the volumes), kept apart.
+
+    `checksum` is that of what is mounted from ConfigMaps: pods are replaced when it changes. Pods of the same set go
+    to different nodes and zones where there are some.
+    """
+    spec: k8s.core.v1.PodSpecArgsDict = {
+        "service_account_name": account,
+        "automount_service_account_token": False,
+        # A variable for each Service of the namespace, such as KAFKA_PORT, which images take for a setting of theirs.
+        "enable_service_links": False,
+        "security_context": {
+            "run_as_non_root": True,
+            "run_as_user": user,
+            "run_as_group": user,
+            "fs_group": user,
+            "fs_group_change_policy": "OnRootMismatch",
+            "seccomp_profile": {"type": "RuntimeDefault"},
+        },
+        "affinity": {
+            "pod_anti_affinity": {
+                "preferred_during_scheduling_ignored_during_execution": [
+                    {
+                        "weight": weight,
+                        "pod_affinity_term": {
+                            "label_selector": {"match_labels": selector(all_labels)},
+                            "topology_key": topology,
+                        },
+                    }
+                    for topology, weight in (("kubernetes.io/hostname", 100), ("topology.kubernetes.io/zone", 50))
+                ]
+            }
+        },
+        "termination_grace_period_seconds": grace_seconds,
+        "containers": list(containers),
+    }
+    if init_containers:
+        spec["init_containers"] = list(init_containers)
+    if volumes:
+        spec["volumes"] = list(volumes)
+    return {
+        "metadata": {"labels": dict(all_labels), "annotations": {f"{PROJECT}/config-checksum": checksum}},
+        "spec": spec,
+    }
+
+
+def ports(numbers: Mapping[str, int]) -> list[k8s.core.v1.ContainerPortArgsDict]:
+    """The named ports of a container."""
+    return [{"name": name, "container_port": number, "protocol": "TCP"} for name, number in numbers.items()]
+
+
+def checksum(texts: Mapping[str, str]) -> str:
+    """A short hash over named texts."""
+    content = "".join(f"{name}\0{texts[name]}\0" for name in sorted(texts))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,0 +1,45 @@
+"""When a Flink cluster gets more TaskManagers, and when fewer."""
+
+import pulumi_kubernetes as k8s
+
+# A job that (re)starts compiles hot code and catches up on what it missed: with one CPU that takes half a minute, in
+# which it uses all the CPU it can get. A peak must last longer than that to count. Measured from the lowest (highest)
+# recommendation of that time, so that load that stays is answered after it, and a peak not at all.
+_UP_SECONDS = 60
+# Fewer TaskManagers means a restart under load that may come back: wait out three such restarts.
+_DOWN_SECONDS = 180
+
+
+def autoscaler_spec(
+    deployment: str, *, container: str, minimum: int, maximum: int, cpu_percent: int
+) -> k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict:
+    """Scale a Deployment so that the mean CPU use of a container stays near `cpu_percent` of its request.
+
+    Only that container is measured, so that a sidecar's use does not hide or feign load.
+    """
+    return {
+        "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
+        "min_replicas": minimum,
+        "max_replicas": maximum,
+        "metrics": [
+            {
+                "type": "ContainerResource",
+                "container_resource": {
+                    "container": container,
+                    "name": "cpu",
+                    "target": {"type": "Utilization", "average_utilization": cpu_percent},
+                },
+            }
+        ],
+        "behavior": {
+            # Each step restarts the job from its last checkpoint: few large ones up, single ones down.
+            "scale_up": {
+                "stabilization_window_seconds": _UP_SECONDS,
+                "policies": [{"type": "Percent", "value": 100, "period_seconds": _UP_SECONDS}],
+            },
+            "scale_down": {
+                "stabilization_window_seconds": _DOWN_SECONDS,
+                "policies": [{"type": "Pods", "value": 1, "period_seconds": _UP_SECONDS}],
+            },
+        },
+    }

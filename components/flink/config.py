@@ -1,0 +1,294 @@
+"""The configuration of a reactive Flink 2.3 cluster: config.yaml and log4j-console.properties, as plain text.
+
+Every option that differs from Flink's default says why. A user's own options are merged in, except those that the
+rest of the platform relies on.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.flink.memory import job_manager_memory, task_manager_memory
+
+# Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
+RPC_PORT = 6123  # JobManager
+BLOB_PORT = 6124  # JobManager: jars and large messages
+METRICS_PORT = 6125  # both: what the JobManager asks for metrics
+REST_PORT = 8081  # JobManager: REST API and UI
+TASK_MANAGER_RPC_PORT = 6122
+TASK_MANAGER_DATA_PORT = 6121
+
+# What Flink and Kryo reach into inside the JDK, which Java 17 keeps closed: the list of Flink's own default
+# configuration, less exports that no class of Flink 2.3 refers to (jdk.compiler, which a JRE does not have either, and
+# sun.net.util). RMI's is for the JMX server, Kerberos' for Hadoop file systems.
+_EXPORTS = ("java.rmi/sun.rmi.registry", "java.security.jgss/sun.security.krb5")
+_OPENS = (
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.reflect",
+    "java.base/java.net",
+    "java.base/java.nio",
+    "java.base/java.text",
+    "java.base/java.time",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/java.util.concurrent.locks",
+    "java.base/sun.nio.ch",
+)
+
+# What a user may not set, and what to do instead: a key, or the start of keys (ends with a dot). The longest that fits
+# counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
+_ADDRESS = "Services and network policies rely on it: leave it out"
+_HIGH_AVAILABILITY = "each cluster has its own place in ZooKeeper and on its volume: leave it out"
+_MEMORY = "sizes follow from the size of the process, which is the container's limit: set"
+_REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
+_UNSAFE = "the REST port has no authentication: leave it out"
+_VOLUME = "checkpoints lie on the cluster's volume: leave it out"
+_REMEDIES = {
+    "blob.server.port": _ADDRESS,
+    "env.java.opts": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
+    "env.java.opts.all": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
+    "execution.checkpointing.dir": _VOLUME,
+    "execution.checkpointing.interval": "set checkpointIntervalSeconds",
+    "high-availability": _HIGH_AVAILABILITY,
+    "high-availability.": _HIGH_AVAILABILITY,
+    "high-availability.zookeeper.client.": "",
+    "jobmanager.adaptive-scheduler.scaling-interval.min": (
+        "use jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling"
+    ),
+    "jobmanager.bind-host": _ADDRESS,
+    "jobmanager.memory.": f"{_MEMORY} jobManager.memoryMib",
+    "jobmanager.rpc.": _ADDRESS,
+    "jobmanager.scheduler": _REACTIVE,
+    "jobmanager.web.": "an old name: use rest.* or web.*",
+    "metrics.internal.query-service.port": _ADDRESS,
+    "parallelism.default": "a reactive cluster uses every slot: set taskManagers.min, max and slots",
+    "pipeline.max-parallelism": "set maxParallelism",
+    "recovery.": "an old name: use high-availability.zookeeper.client.*",
+    "rest.address": _ADDRESS,
+    "rest.bind-address": _ADDRESS,
+    "rest.bind-port": _ADDRESS,
+    "rest.port": _ADDRESS,
+    "restart-strategy": "use restart-strategy.type",
+    "scheduler-mode": _REACTIVE,
+    "state.backend": "use state.backend.type",
+    "state.backend.fs.checkpointdir": _VOLUME,
+    "state.checkpoints.dir": _VOLUME,
+    "taskmanager.bind-host": _ADDRESS,
+    "taskmanager.data.": _ADDRESS,
+    "taskmanager.host": _ADDRESS,
+    "taskmanager.memory.": f"{_MEMORY} taskManagers.memoryMib and taskManagers.offHeapMib",
+    "taskmanager.numberOfTaskSlots": "set taskManagers.slots",
+    "taskmanager.rpc.": _ADDRESS,
+    "web.address": _ADDRESS,
+    "web.cancel.enable": _UNSAFE,
+    "web.port": _ADDRESS,
+    "web.submit.enable": _UNSAFE,
+}
+
+_KEY = re.compile(r"[a-z][a-z0-9]*([.-][A-Za-z0-9_-]+)+")
+
+
+class FlinkConfigurationError(ValueError):
+    """A Flink option that a user may not set, or not so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlinkConfigurationSpec:
+    """What the configuration of one reactive cluster follows from.
+
+    `zookeeper_quorum` is `host:port[,host:port...]`, `ha_storage` and `checkpoint_storage` are URIs that every pod of
+    the cluster sees, `extra` are a user's own Flink options.
+    """
+
+    namespace: str
+    cluster: str
+    zookeeper_quorum: str
+    task_manager_process_mib: int
+    task_off_heap_mib: int
+    job_manager_process_mib: int
+    slots: int
+    max_parallelism: int
+    checkpoint_interval_seconds: int
+    ha_storage: str
+    checkpoint_storage: str
+    extra: Mapping[str, str]
+
+
+def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    """Everything that goes into config.yaml, the user's options last.
+
+    Raises FlinkMemoryError for a process too small for Flink, FlinkConfigurationError for an option that is the
+    platform's, or that no key of Flink looks like.
+    """
+    task_manager_memory(spec.task_manager_process_mib, task_off_heap_mib=spec.task_off_heap_mib)
+    job_manager_memory(spec.job_manager_process_mib)
+    refusals = [refusal for key, value in sorted(spec.extra.items()) if (refusal := _refusal(key, value))]
+    if refusals:
+        raise FlinkConfigurationError("; ".join(refusals))
+    return {
+        **_processes(spec),
+        **_high_availability(spec),
+        **_scaling(spec),
+        **_fault_tolerance(spec),
+        **spec.extra,
+    }
+
+
+def render(configuration: Mapping[str, str]) -> str:
+    """The text of config.yaml: flat keys, sorted, values quoted, so that each reads back as the same string."""
+    return "".join(f"{_plain_or_quoted(key)}: {_quoted(value)}\n" for key, value in sorted(configuration.items()))
+
+
+def log4j_console() -> str:
+    """The text of log4j-console.properties: to the console, and to a file that rolls (at most 100 MiB in all)."""
+    return _LOG4J_CONSOLE
+
+
+def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    """Addresses, ports, memory and the JVM."""
+    return {
+        "jobmanager.rpc.address": f"{spec.cluster}-jobmanager.{spec.namespace}.svc",
+        "jobmanager.rpc.port": str(RPC_PORT),
+        "blob.server.port": str(BLOB_PORT),
+        "metrics.internal.query-service.port": str(METRICS_PORT),
+        "rest.port": str(REST_PORT),
+        "taskmanager.rpc.port": str(TASK_MANAGER_RPC_PORT),
+        "taskmanager.data.port": str(TASK_MANAGER_DATA_PORT),
+        # The images' own configuration binds to localhost; a pod has one address, and a Service in front.
+        "jobmanager.bind-host": "0.0.0.0",
+        "taskmanager.bind-host": "0.0.0.0",
+        "rest.bind-address": "0.0.0.0",
+        # Whoever reaches the REST port could otherwise run code or stop the job: it has no authentication.
+        "web.submit.enable": "false",
+        "web.cancel.enable": "false",
+        "jobmanager.memory.process.size": f"{spec.job_manager_process_mib}m",
+        "taskmanager.memory.process.size": f"{spec.task_manager_process_mib}m",
+        "taskmanager.memory.task.off-heap.size": f"{spec.task_off_heap_mib}m",
+        "taskmanager.numberOfTaskSlots": str(spec.slots),
+        # A TaskManager that ran out of heap limps (default: false); a new one restores the checkpoint.
+        "taskmanager.jvm-exit-on-oom": "true",
+        # What user code prints goes through log4j, which rolls; a file of its own would grow without end.
+        "taskmanager.system-out.mode": "LOG",
+        "env.java.opts.all": " ".join(
+            [f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS]
+            + [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS]
+        ),
+    }
+
+
+def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    """Leader election and job metadata in ZooKeeper: the JobManager can die."""
+    return {
+        "high-availability.type": "zookeeper",
+        "high-availability.zookeeper.quorum": spec.zookeeper_quorum,
+        "high-availability.zookeeper.path.root": "/flink",
+        # The default is /default for every cluster: two of them would fight over one job.
+        "high-availability.cluster-id": f"/{spec.cluster}",
+        "high-availability.storageDir": spec.ha_storage,
+        # With HA this takes the place of jobmanager.rpc.port (default: random).
+        "high-availability.jobmanager.port": str(RPC_PORT),
+        # A dead JobManager's session must end before the next can lead: 60 s by default. ZooKeeper grants 4 to 40 s.
+        "high-availability.zookeeper.client.session-timeout": "10 s",
+        # Default 15 s; more than the session's makes no sense, and the client says so.
+        "high-availability.zookeeper.client.connection-timeout": "5 s",
+        # A change of ZooKeeper's leader suspends connections for a moment: without this, every job restarts.
+        "high-availability.zookeeper.client.tolerate-suspended-connections": "true",
+        # Would replace the quorum by the members' own names, which need not resolve where Flink runs.
+        "high-availability.zookeeper.client.ensemble-tracker": "false",
+    }
+
+
+def _scaling(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    """Reactive mode: as many slots as there are, soon after a TaskManager came or went.
+
+    A new TaskManager gets work after what is left of the cooldown, the stabilization and the next checkpoint, here
+    some 15 s and a checkpoint instead of a minute and a half.
+    """
+    scheduler = "jobmanager.adaptive-scheduler.executing"
+    return {
+        "scheduler-mode": "reactive",
+        # The upper bound of the parallelism, and of what a savepoint can ever be restored with.
+        "pipeline.max-parallelism": str(spec.max_parallelism),
+        # Default 30 s. The HPA decides every 15 s; pods of one decision come up within seconds of each other.
+        f"{scheduler}.cooldown-after-rescaling": "10 s",
+        # Default 60 s, and always waited for in full: in reactive mode the job would always like more slots.
+        f"{scheduler}.resource-stabilization-timeout": "5 s",
+    }
+
+
+def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    """Checkpoints, restarts, and how soon a lost process is noticed."""
+    return {
+        "execution.checkpointing.interval": f"{spec.checkpoint_interval_seconds} s",
+        "execution.checkpointing.dir": spec.checkpoint_storage,
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # By default the first failed checkpoint restarts the job, as when the storage hiccups.
+        "execution.checkpointing.tolerable-failed-checkpoints": "3",
+        # Working state on the heap: jobs of small state need no local disk. `rocksdb` is in the image.
+        "state.backend.type": "hashmap",
+        # Scaling down counts as a failure. The default strategy waits longer each time, and forgets only after an
+        # hour of calm, so that a cluster that scales often would stand still for longer and longer.
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.delay": "1 s",
+        "restart-strategy.fixed-delay.attempts": str(2**31 - 1),
+        # A killed TaskManager is noticed after two heartbeats that cannot be delivered (2 x 10 s by default), a lost
+        # node, which does not refuse connections, after the time-out (50 s by default). Longer than a full GC.
+        "heartbeat.interval": "3 s",
+        "heartbeat.timeout": "20 s",
+    }
+
+
+def _refusal(key: str, value: str) -> str | None:
+    if not _KEY.fullmatch(key):
+        return f"Flink option {key!r} = {value!r} is not the name of an option: write it like state.backend.type"
+    owners = [name for name in _REMEDIES if key == name or (name.endswith(".") and key.startswith(name))]
+    remedy = _REMEDIES[max(owners, key=len)] if owners else ""
+    return f"Flink option {key} = {value!r} is not yours to set: {remedy}" if remedy else None
+
+
+def _plain_or_quoted(key: str) -> str:
+    return key if _KEY.fullmatch(key) else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted YAML scalar. JSON's escapes are YAML's; JSON leaves DEL as it is, which YAML refuses."""
+    return json.dumps(text).replace("\x7f", "\\u007f")
+
+
+_LOG4J_CONSOLE = """\
+monitorInterval = 30
+
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+rootLogger.appenderRef.rolling.ref = Rolling
+
+# Clients print their whole configuration at INFO, again with each restart of a job.
+logger.kafka.name = org.apache.kafka
+logger.kafka.level = WARN
+logger.zookeeper.name = org.apache.flink.shaded.zookeeper3
+logger.zookeeper.level = WARN
+logger.curator.name = org.apache.flink.shaded.curator5
+logger.curator.level = WARN
+
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n%throwable
+
+# The start scripts set log.file. Ten files of 10 MiB: the volume of /opt/flink/log must hold that.
+appender.rolling.name = Rolling
+appender.rolling.type = RollingFile
+appender.rolling.append = true
+appender.rolling.fileName = ${sys:log.file:-/opt/flink/log/flink.log}
+appender.rolling.filePattern = ${sys:log.file:-/opt/flink/log/flink.log}.%i
+appender.rolling.layout.type = PatternLayout
+appender.rolling.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n%throwable
+appender.rolling.policies.type = Policies
+appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
+appender.rolling.policies.size.size = 10MB
+appender.rolling.strategy.type = DefaultRolloverStrategy
+appender.rolling.strategy.max = 9
+"""

@@ -1,0 +1,320 @@
+"""How a Kafka cluster in Kubernetes is reached from outside it: through the API server, with a deployer's kubeconfig.
+
+Broker n listens on 127.0.0.1:<admin port + n> in its own pod, and advertises just that; a port-forward to each broker
+makes the same addresses work here. Nothing is exposed outside the cluster.
+"""
+# pyright: reportPrivateImportUsage=false
+# (confluent_kafka.admin re-exports its classes without declaring it)
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from components.kafka.portforward import PortForwardError, PortForwards
+
+_REQUEST_SECONDS = 30.0  # for one request to Kafka, connecting included
+_LINGER_SECONDS = 3.0  # how long port-forwards outlive their last user: the next operation comes at once, or not at all
+_PULUMI_SECONDS = 60.0  # for reading an output or a setting of a stack
+
+
+class KafkaUnreachableError(Exception):
+    """There is no way to the brokers. The message says why and what to do."""
+
+
+class KafkaRefusalError(Exception):
+    """Kafka answered, and will not do it. The message is the broker's, `code` is Kafka's error code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodConnection:
+    """Which brokers, and who may reach them: the pods of a StatefulSet.
+
+    `admin_port` is that of broker 0, in its pod and on this machine; broker n has `admin_port + n`. `credentials` says
+    where the kubeconfig comes from, and is never the kubeconfig itself:
+
+    - `stack:<organization>/<project>/<stack>`: the namespace's entry in that stack's secret output `kubeconfigs`;
+    - `config:<organization>/<project>/<stack>`: that stack's secret setting `kubeconfig`, read from its file, so that
+      refresh and destroy, where the program does not run, work after a rotation. Where the file cannot be read
+      (`--config-file`), it is what the engine has: the setting as of the last update.
+    """
+
+    namespace: str
+    stateful_set: str
+    brokers: int
+    admin_port: int
+    credentials: str
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Each broker's port, by its pod."""
+        return {f"{self.stateful_set}-{n}": self.admin_port + n for n in range(self.brokers)}
+
+    @property
+    def bootstrap(self) -> str:
+        """The brokers' addresses, as long as they are forwarded."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicState:
+    """A topic as Kafka has it; `config` is what was set for this topic, without the defaults."""
+
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+class Topics(Protocol):
+    """What we do with topics. Each raises KafkaUnreachableError or KafkaRefusalError."""
+
+    def describe(self, topic: str) -> TopicState | None:
+        """The topic, None if there is none."""
+        ...
+
+    def create(self, topic: str, state: TopicState) -> bool:
+        """Create it; False if there is one of that name."""
+        ...
+
+    def grow(self, topic: str, partitions: int) -> None:
+        """Add partitions, up to so many."""
+        ...
+
+    def alter(self, topic: str, changes: Mapping[str, str | None]) -> None:
+        """Set configs, or give them up for the default (None); all others stay as they are."""
+        ...
+
+    def delete(self, topic: str) -> bool:
+        """Delete it; False if there is none."""
+        ...
+
+
+@contextmanager
+def forward(connection: PodConnection, kubeconfig: str) -> Generator[str]:
+    """The bootstrap servers of a cluster, reachable while the context is open. `kubeconfig` is its text.
+
+    Everyone in this process shares the port-forwards. Raises KafkaUnreachableError.
+    """
+    with _link(connection, lambda: kubeconfig):
+        yield connection.bootstrap
+
+
+@contextmanager
+def topics(connection: PodConnection, setting: str | None) -> Generator[Topics]:
+    """A cluster's topics; `setting` is the engine's value of the setting `kubeconfig`. Raises KafkaUnreachableError."""
+    with _link(connection, lambda: kubeconfig_of(connection, setting)) as link:
+        yield link.topics()
+
+
+def kubeconfig_of(connection: PodConnection, setting: str | None) -> str:
+    """The kubeconfig that a connection's credentials stand for. Raises KafkaUnreachableError."""
+    kind, _, stack = connection.credentials.partition(":")
+    if kind == "stack" and stack:
+        answer = _pulumi("stack", "output", "kubeconfigs", "--show-secrets", "--json", "--stack", stack)
+        kubeconfigs: dict[str, str] = json.loads(answer)
+        if connection.namespace not in kubeconfigs:
+            raise KafkaUnreachableError(
+                f"the output kubeconfigs of the stack {stack} has none for the namespace {connection.namespace}: "
+                "add the environment to that stack and bring it up"
+            )
+        return kubeconfigs[connection.namespace]
+    if kind == "config" and stack:
+        try:
+            return _pulumi("config", "get", "kubeconfig", "--stack", stack)
+        except KafkaUnreachableError:
+            if setting is None:
+                raise
+            return setting
+    raise KafkaUnreachableError(f"credentials {connection.credentials!r}: must be stack:<stack> or config:<stack>")
+
+
+def _pulumi(*arguments: str) -> str:
+    command = ["pulumi", "--non-interactive", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PULUMI_SECONDS, check=True)
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr or error.stdout).strip().splitlines()[-1:]
+        raise KafkaUnreachableError(f"no kubeconfig: `{' '.join(command)}` failed: {' '.join(reason)}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KafkaUnreachableError(f"no kubeconfig: `{' '.join(command)}`: {error}") from error
+    return done.stdout.strip()
+
+
+class _Link:
+    """Port-forwards and an AdminClient that everyone shares, opened by the first user."""
+
+    def __init__(self, connection: PodConnection) -> None:
+        self.users = 0
+        self.timer: threading.Timer | None = None
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._forwards: PortForwards | None = None
+        self._topics: Topics | None = None
+        self._error: KafkaUnreachableError | None = None
+
+    def open(self, kubeconfig: Callable[[], str]) -> None:
+        """Once, for all that wait for it; what failed once is not tried again for each of a hundred topics."""
+        with self._lock:
+            if self._error:
+                raise self._error
+            if self._forwards:
+                return
+            at = f"the Kafka brokers of the namespace {self._connection.namespace} cannot be reached"
+            try:
+                forwards = PortForwards(self._connection.namespace, self._connection.ports, kubeconfig())
+                forwards.open()
+            except (PortForwardError, KafkaUnreachableError) as error:
+                self._error = KafkaUnreachableError(f"{at}: {error}")
+                raise self._error from error
+            self._forwards = forwards
+
+    def topics(self) -> Topics:
+        with self._lock:
+            self._topics = self._topics or _AdminTopics(self._connection.bootstrap)
+            return self._topics
+
+    def close(self) -> None:
+        with self._lock:
+            self._topics = None
+            if self._forwards:
+                self._forwards.close()
+
+
+_links: dict[PodConnection, _Link] = {}
+_links_lock = threading.Lock()
+
+
+@contextmanager
+def _link(connection: PodConnection, kubeconfig: Callable[[], str]) -> Generator[_Link]:
+    """The link to a cluster, counted, so that it ends some seconds after its last user."""
+    brokers = replace(connection, credentials="")  # whoever opened the port-forwards, they lead to the same place
+    with _links_lock:
+        link = _links.setdefault(brokers, _Link(brokers))
+        link.users += 1
+        if link.timer:
+            link.timer.cancel()
+    try:
+        link.open(kubeconfig)
+        yield link
+    finally:
+        with _links_lock:
+            link.users -= 1
+            if not link.users:
+                link.timer = threading.Timer(_LINGER_SECONDS, _close_unused, (brokers,))
+                link.timer.daemon = True
+                link.timer.start()
+
+
+def _close_unused(brokers: PodConnection) -> None:
+    with _links_lock:
+        link = _links.get(brokers)
+        if link is None or link.users:
+            return
+        del _links[brokers]
+    link.close()
+
+
+class _AdminTopics:
+    """Topics through an AdminClient, which many threads may use at once."""
+
+    def __init__(self, bootstrap: str) -> None:
+        # Its types are partial. Without log lines of its own: what matters comes as an error.
+        self._client: Any = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+    def describe(self, topic: str) -> TopicState | None:
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        try:
+            description, configs = _answers(
+                lambda: {
+                    **self._client.describe_topics(TopicCollection([topic]), **_TIMEOUT),
+                    **self._client.describe_configs([resource], **_TIMEOUT),
+                }
+            )
+        except KafkaRefusalError as error:
+            if error.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise
+        own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        return TopicState(
+            partitions=len(description.partitions),
+            replicas=min(len(partition.replicas) for partition in description.partitions),
+            config={entry.name: entry.value for entry in configs.values() if entry.source == own},
+        )
+
+    def create(self, topic: str, state: TopicState) -> bool:
+        new = NewTopic(topic, state.partitions, state.replicas, config=dict(state.config))
+        try:
+            _answers(lambda: self._client.create_topics([new], operation_timeout=_REQUEST_SECONDS, **_TIMEOUT))
+        except KafkaRefusalError as error:
+            if error.code == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise
+        return True
+
+    def grow(self, topic: str, partitions: int) -> None:
+        new = NewPartitions(topic, partitions)
+        _answers(lambda: self._client.create_partitions([new], operation_timeout=_REQUEST_SECONDS, **_TIMEOUT))
+
+    def alter(self, topic: str, changes: Mapping[str, str | None]) -> None:
+        entries = [
+            ConfigEntry(
+                name,
+                value,
+                incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+            )
+            for name, value in changes.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        _answers(lambda: self._client.incremental_alter_configs([resource], **_TIMEOUT))
+
+    def delete(self, topic: str) -> bool:
+        try:
+            _answers(lambda: self._client.delete_topics([topic], operation_timeout=_REQUEST_SECONDS, **_TIMEOUT))
+        except KafkaRefusalError as error:
+            if error.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            raise
+        return True
+
+
+_TIMEOUT = {"request_timeout": _REQUEST_SECONDS}
+
+
+def _answers(request: Callable[[], Mapping[Any, Future[Any]]]) -> list[Any]:
+    """What Kafka answers to a request, which is repeated while a broker or the controller is changing.
+
+    Raises KafkaUnreachableError or KafkaRefusalError.
+    """
+    deadline = time.monotonic() + _REQUEST_SECONDS
+    while True:
+        try:
+            return [future.result() for future in request().values()]
+        except KafkaException as exception:
+            error: KafkaError = exception.args[0]
+            if error.code() < 0:  # librdkafka's own: no broker answered
+                message = f"no answer from Kafka within {_REQUEST_SECONDS:.0f} seconds: {error.str()}"
+                raise KafkaUnreachableError(message) from exception
+            if not error.retriable() or time.monotonic() > deadline:
+                raise KafkaRefusalError(error.code(), error.str()) from exception
+            time.sleep(0.5)

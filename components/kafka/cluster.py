@@ -1,0 +1,210 @@
+"""A Kafka cluster in KRaft mode: brokers of which the first, or the first three, are controllers too."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.base import (
+    Children,
+    StorageArgs,
+    checksum,
+    claim_spec,
+    container,
+    labels,
+    pod_template,
+    ports,
+    resources,
+    selector,
+)
+from components.names import STATEFUL_SET, check_name, image_version
+from stacks.models import KafkaSettings
+
+_CLIENT_PORT = 9092
+_CONTROLLER_PORT = 9093
+_USER = 1000  # of the image
+_CONFIG_DIR = "/etc/kafka-nodes"
+_DATA_DIR = "/var/lib/kafka"
+
+# Heap and logging are set for the server alone: the tools that someone runs in the pod keep their own, smaller ones.
+# A cluster id may start with a dash, so it is joined to its option.
+_START = f"""\
+node={_CONFIG_DIR}/${{HOSTNAME##*-}}.properties
+/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id="$CLUSTER_ID" --config "$node"
+export KAFKA_HEAP_OPTS="-Xms${{HEAP_MIB}}m -Xmx${{HEAP_MIB}}m"
+export KAFKA_LOG4J_OPTS="-Dlog4j2.configurationFile={_CONFIG_DIR}/log4j2.properties"
+export EXTRA_ARGS="-name kafkaServer"
+exec /opt/kafka/bin/kafka-server-start.sh "$node"
+"""
+
+# To the console only: Kafka's own configuration writes files that are rolled by the hour and never deleted.
+_LOG4J2 = """\
+appender.console.name = Console
+appender.console.type = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n%throwable
+
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = Console
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaClusterArgs:
+    """`image` has Kafka and its version as the tag; `cluster_id` is 16 bytes in URL-safe base64, and never changes."""
+
+    namespace: str
+    image: str
+    cluster_id: pulumi.Input[str]
+    settings: KafkaSettings
+    storage: StorageArgs
+
+
+class KafkaCluster(pulumi.ComponentResource):
+    """Brokers with a volume each.
+
+    Clients in the namespace use the listener `internal`. The listener `admin` of broker n is bound to the loopback
+    address of its pod and advertises 127.0.0.1:<admin port + n>: behind a port-forward from the same local port, it is
+    the same address on both sides.
+
+    Raises ValueError for a name that does not fit a StatefulSet.
+    """
+
+    bootstrap_servers: str
+    """Where clients connect from inside the namespace: `host:port`."""
+    stateful_set: str
+    """The name of the StatefulSet, for port-forwards to its pods."""
+
+    def __init__(self, name: str, args: KafkaClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        check_name(name, STATEFUL_SET)
+        super().__init__("streaming:kafka:KafkaCluster", name, None, opts)
+        brokers = args.settings.brokers
+        nodes = [
+            node_properties(
+                node, name=name, namespace=args.namespace, brokers=brokers, admin_port=args.settings.admin_port
+            )
+            for node in range(brokers)
+        ]
+        all_labels = labels(name="kafka", instance=name, version=image_version(args.image), component="broker")
+        children = Children(parent=self, namespace=args.namespace, labels=all_labels)
+
+        account = children.service_account(name)
+        config_map = children.config_map(
+            f"{name}-config",
+            {"log4j2.properties": _LOG4J2, **{f"{node}.properties": text for node, text in enumerate(nodes)}},
+        )
+        peers = children.service(
+            f"{name}-headless", {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}, headless=True
+        )
+        children.service(name, {"internal": _CLIENT_PORT})
+        children.disruption_budget(name)
+        volume = claim_spec(args.settings.storage_mib, "ReadWriteOnce", args.storage)
+        claims = [
+            children.claim(f"data-{name}-{node}", volume, protect=args.storage.protect) for node in range(brokers)
+        ]
+        k8s.apps.v1.StatefulSet(
+            name,
+            metadata=children.metadata(name),
+            spec={
+                "service_name": f"{name}-headless",
+                "replicas": brokers,
+                # One after the other would wait for ever: the first is ready only when the controllers have a quorum.
+                "pod_management_policy": "Parallel",
+                "selector": {"match_labels": selector(all_labels)},
+                "template": pod_template(
+                    all_labels,
+                    account=name,
+                    user=_USER,
+                    # Of one node's file, which says all that they share: another broker must not restart the rest.
+                    checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
+                    containers=[_container(args)],
+                    volumes=[{"name": "config", "config_map": {"name": f"{name}-config"}}],
+                    # Leadership of every partition moves away and logs are flushed; killed before that, a broker
+                    # reads its logs again when it starts.
+                    grace_seconds=90,
+                ),
+                "volume_claim_templates": [
+                    {"metadata": {"name": "data", "labels": selector(all_labels)}, "spec": volume}
+                ],
+            },
+            # The claims above are what counts; another size would replace the StatefulSet here.
+            opts=children.options(
+                depends_on=[account, config_map, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
+            ),
+        )
+        self.bootstrap_servers = f"{name}:{_CLIENT_PORT}"
+        self.stateful_set = name
+        self.register_outputs({"bootstrap_servers": self.bootstrap_servers, "stateful_set": self.stateful_set})
+
+
+def node_properties(node: int, *, name: str, namespace: str, brokers: int, admin_port: int) -> str:
+    """The server.properties of one node."""
+    controllers = 3 if brokers >= 3 else 1
+    replicas = min(3, brokers)
+    in_sync = max(1, replicas - 1)
+    is_controller = node < controllers
+    ports_in_cluster = {"INTERNAL": _CLIENT_PORT} | ({"CONTROLLER": _CONTROLLER_PORT} if is_controller else {})
+    admin = {"ADMIN": f"127.0.0.1:{admin_port + node}"}
+    listeners = {each: f":{port}" for each, port in ports_in_cluster.items()} | admin
+    host = _host(node, name, namespace)
+    advertised = {each: f"{host}:{port}" for each, port in ports_in_cluster.items()} | admin
+    voters = [f"{voter}@{_host(voter, name, namespace)}:{_CONTROLLER_PORT}" for voter in range(controllers)]
+    properties: dict[str, str | int] = {
+        "node.id": node,
+        "process.roles": "broker,controller" if is_controller else "broker",
+        "controller.quorum.voters": ",".join(voters),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "INTERNAL",
+        "listeners": _addresses(listeners),
+        "advertised.listeners": _addresses(advertised),
+        "listener.security.protocol.map": "INTERNAL:PLAINTEXT,ADMIN:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        # A directory below the mount, which may hold what its file system puts there.
+        "log.dirs": f"{_DATA_DIR}/data",
+        # Topics are resources: a name with a typing mistake must not become one more.
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        # Default 15 min. Flink's KafkaSink asks for 1 h (transaction.timeout.ms) unless told otherwise, and with
+        # EXACTLY_ONCE it would not start.
+        "transaction.max.timeout.ms": 3600 * 1000,
+    }
+    return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+
+def _host(node: int, name: str, namespace: str) -> str:
+    return f"{name}-{node}.{name}-headless.{namespace}.svc"
+
+
+def _addresses(listeners: dict[str, str]) -> str:
+    return ",".join(f"{listener}://{address}" for listener, address in listeners.items())
+
+
+def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
+    settings = args.settings
+    # The port opens when the broker has read its logs and caught up with the controllers. Ten minutes: after a crash
+    # it reads all segments that were open.
+    accepts: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": "internal"}}
+    return container(
+        {
+            "name": "kafka",
+            "image": args.image,
+            "command": ["bash", "-ec", _START],
+            "env": [
+                {"name": "CLUSTER_ID", "value": args.cluster_id},
+                # Half: the rest is for the JVM itself and, above all, the page cache that consumers read from.
+                {"name": "HEAP_MIB", "value": str(settings.memory_mib // 2)},
+            ],
+            "ports": ports({"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}),
+            "resources": resources(settings.memory_mib, settings.cpu),
+            "startup_probe": {**accepts, "period_seconds": 2, "failure_threshold": 300},
+            "liveness_probe": {**accepts, "period_seconds": 10, "failure_threshold": 6},
+            "readiness_probe": {**accepts, "period_seconds": 3, "failure_threshold": 3},
+            "volume_mounts": [
+                {"name": "config", "mount_path": _CONFIG_DIR, "read_only": True},
+                {"name": "data", "mount_path": _DATA_DIR},
+            ],
+        }
+    )

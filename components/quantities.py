@@ -1,0 +1,41 @@
+"""Kubernetes quantities in the form in which the API server returns them.
+
+The API server rewrites `1024Mi` to `1Gi` and `0.5` to `500m`. Written that way from the start, a refresh finds no
+difference where there is none.
+"""
+
+import math
+
+_BINARY = ("Mi", "Gi", "Ti", "Pi", "Ei")
+_DECIMAL = ("m", "", "k", "M", "G")
+
+
+def mib(mebibytes: int) -> str:
+    """The quantity of a whole, non-negative number of MiB, for example 1024 -> `1Gi`."""
+    return _canonical(mebibytes, 1024, _BINARY)
+
+
+def cores(cpus: float) -> str:
+    """The quantity of a number of CPU cores, rounded to thousandths, for example 0.5 -> `500m`."""
+    return _canonical(round(cpus * 1000), 1000, _DECIMAL)
+
+
+def jemalloc_arenas(cpu_limit: float) -> int:
+    """How many arenas jemalloc would create if it counted the pod's CPUs and not the host's: 4 for each, 1 on one CPU.
+
+    More arenas than threads that run at once only keep freed memory from being used again.
+    """
+    cpus = math.ceil(cpu_limit)
+    return 4 * cpus if cpus > 1 else 1
+
+
+def _canonical(number: int, base: int, suffixes: tuple[str, ...]) -> str:
+    """The largest suffix with which the number stays whole."""
+    if number < 0:
+        raise ValueError(f"a quantity of {number} is negative: use 0 or more")
+    if number == 0:
+        return "0"
+    step = 0
+    while number % base == 0 and step < len(suffixes) - 1:
+        number, step = number // base, step + 1
+    return f"{number}{suffixes[step]}"

@@ -1,0 +1,163 @@
+"""A ZooKeeper ensemble: where Flink elects its leaders and keeps pointers to its checkpoints."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.base import (
+    Children,
+    StorageArgs,
+    checksum,
+    claim_spec,
+    container,
+    labels,
+    pod_template,
+    ports,
+    resources,
+    selector,
+)
+from components.names import STATEFUL_SET, check_name, image_version
+from stacks.models import ZooKeeperSettings
+
+_PORTS = {"client": 2181, "peer": 2888, "election": 3888}
+_USER = 1000  # of the image
+
+_START = """\
+echo $((${HOSTNAME##*-} + 1)) > /data/myid
+exec zkServer.sh start-foreground
+"""
+
+# A four-letter word and what a healthy member answers. `srvr` names the mode only while the member serves, as part of
+# a quorum; `ruok` is answered by any process that is not stuck.
+_SERVES = "srvr", r"Mode:\ (leader|follower|standalone)"
+_ANSWERS = "ruok", "imok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooKeeperArgs:
+    """`image` has ZooKeeper and its version as the tag; `settings` are the members and their sizes."""
+
+    namespace: str
+    image: str
+    settings: ZooKeeperSettings
+    storage: StorageArgs
+
+
+class ZooKeeperEnsemble(pulumi.ComponentResource):
+    """An ensemble of an odd number of members, each with a volume of its own.
+
+    Raises ValueError for a name that does not fit a StatefulSet.
+    """
+
+    connect_string: str
+    """Where clients connect from inside the namespace: `host:port`."""
+
+    def __init__(self, name: str, args: ZooKeeperArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        check_name(name, STATEFUL_SET)
+        super().__init__("streaming:zookeeper:ZooKeeperEnsemble", name, None, opts)
+        members = args.settings.members
+        config = {"zoo.cfg": zoo_cfg(name=name, namespace=args.namespace, members=members)}
+        all_labels = labels(
+            name="zookeeper", instance=name, version=image_version(args.image), component="coordination"
+        )
+        children = Children(parent=self, namespace=args.namespace, labels=all_labels)
+
+        account = children.service_account(name)
+        config_map = children.config_map(f"{name}-config", config)
+        peers = children.service(f"{name}-headless", _PORTS, headless=True)
+        children.service(name, {"client": _PORTS["client"]})
+        children.disruption_budget(name)
+        volume = claim_spec(args.settings.storage_mib, "ReadWriteOnce", args.storage)
+        claims = [
+            children.claim(f"data-{name}-{member}", volume, protect=args.storage.protect) for member in range(members)
+        ]
+        k8s.apps.v1.StatefulSet(
+            name,
+            metadata=children.metadata(name),
+            spec={
+                "service_name": f"{name}-headless",
+                "replicas": members,
+                # One after the other would wait for ever: the first is ready only when it has a quorum.
+                "pod_management_policy": "Parallel",
+                "selector": {"match_labels": selector(all_labels)},
+                "template": pod_template(
+                    all_labels,
+                    account=name,
+                    user=_USER,
+                    checksum=checksum(config),
+                    containers=[_container(args)],
+                    volumes=[{"name": "config", "config_map": {"name": f"{name}-config"}}],
+                    # A member has nothing to finish: what it acknowledged is on disk. It ends within a second or two.
+                    grace_seconds=15,
+                ),
+                "volume_claim_templates": [
+                    {"metadata": {"name": "data", "labels": selector(all_labels)}, "spec": volume}
+                ],
+            },
+            # The claims above are what counts; another size would replace the StatefulSet here.
+            opts=children.options(
+                depends_on=[account, config_map, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
+            ),
+        )
+        self.connect_string = f"{name}:{_PORTS['client']}"
+        self.register_outputs({"connect_string": self.connect_string})
+
+
+def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
+    """The configuration of every member; what differs is only /data/myid."""
+    peers = f"{_PORTS['peer']}:{_PORTS['election']}"
+    servers = [
+        f"server.{member + 1}={name}-{member}.{name}-headless.{namespace}.svc:{peers}" for member in range(members)
+    ]
+    lines = [
+        "tickTime=2000",
+        "initLimit=10",
+        "syncLimit=5",
+        "dataDir=/data",
+        f"clientPort={_PORTS['client']}",
+        # Off by default, and snapshots and logs would fill the volume. Hours between purges.
+        "autopurge.purgeInterval=1",
+        "autopurge.snapRetainCount=3",
+        # Only srvr by default.
+        "4lw.commands.whitelist=ruok,srvr",
+        # A member's own name may not resolve yet when it starts to listen.
+        "quorumListenOnAllIPs=true",
+        # An HTTP server without authentication, on by default.
+        "admin.enableServer=false",
+        *servers,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _container(args: ZooKeeperArgs) -> k8s.core.v1.ContainerArgsDict:
+    settings = args.settings
+    return container(
+        {
+            "name": "zookeeper",
+            "image": args.image,
+            "command": ["bash", "-ec", _START],
+            # Half for the heap: what a JVM this small needs beside it (classes, code, threads, buffers) is as much.
+            "env": [{"name": "ZK_SERVER_HEAP", "value": str(settings.memory_mib // 2)}],
+            "ports": ports(_PORTS),
+            "resources": resources(settings.memory_mib, settings.cpu),
+            # Often at first, and for ten minutes: a member waits for the others. Later seldom, as each probe starts a
+            # process: 20 s without a quorum take it out of its Service, 90 s without an answer are a hang.
+            "startup_probe": {**_ask(*_SERVES), "period_seconds": 2, "failure_threshold": 300},
+            "readiness_probe": {**_ask(*_SERVES), "period_seconds": 10, "failure_threshold": 2},
+            "liveness_probe": {**_ask(*_ANSWERS), "period_seconds": 30, "failure_threshold": 3},
+            "volume_mounts": [
+                {"name": "config", "mount_path": "/conf/zoo.cfg", "sub_path": "zoo.cfg", "read_only": True},
+                {"name": "data", "mount_path": "/data"},
+            ],
+        }
+    )
+
+
+def _ask(word: str, answer: str) -> k8s.core.v1.ProbeArgsDict:
+    """Send a four-letter word to the member in this pod, and match what it answers with a regular expression."""
+    script = (
+        f"exec 3<>/dev/tcp/127.0.0.1/{_PORTS['client']}; printf {word} >&3; "
+        f"read -r -d '' -t 4 -u 3 reply || :; [[ $reply =~ {answer} ]]"
+    )
+    return {"exec_": {"command": ["bash", "-c", script]}, "timeout_seconds": 5}

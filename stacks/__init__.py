@@ -1,0 +1,1 @@
+"""The stacks: their settings, and what each kind of stack is composed of."""

@@ -1,0 +1,36 @@
+"""The cluster stack: the namespaces of all environments, and one deployer for each."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from stacks.settings import ClusterSettings, SettingsError
+
+
+def build(settings: ClusterSettings) -> Mapping[str, object]:
+    """Create the stack's resources and return its outputs. Raises SettingsError without an API server's address."""
+    if settings.server is None:
+        raise SettingsError(
+            "streaming-platform:server: is missing: the deployers' kubeconfigs need the API server's address, "
+            "such as https://10.0.0.1:6443; set it with `pulumi config set server <address>`, as `make up` does"
+        )
+    provider = k8s.Provider(
+        "kubernetes",
+        context=settings.context,
+        # Another context is another cluster, where everything is to be created anew; another address of it is not.
+        cluster_identifier=settings.context or "current-context",
+    )
+    namespaces = {
+        name: IsolatedNamespace(
+            name,
+            IsolatedNamespaceArgs(server=settings.server, settings=namespace),
+            pulumi.ResourceOptions(provider=provider),
+        )
+        for name, namespace in settings.environments.items()
+    }
+    return {
+        "namespaces": list(namespaces),
+        "kubeconfigs": pulumi.Output.secret({name: each.kubeconfig for name, each in namespaces.items()}),
+    }

@@ -1,0 +1,138 @@
+"""An environment stack: ZooKeeper, Kafka and its topics, and Flink clusters, in that order."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pulumi_random as random
+
+from components.base import StorageArgs
+from components.flink.cluster import FlinkCluster, FlinkClusterArgs
+from components.kafka.admin import PodConnection
+from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
+from components.kafka.topic import KafkaTopic, TopicArgs
+from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
+from stacks.settings import EnvironmentSettings, flink_image
+
+
+def build(settings: EnvironmentSettings) -> Mapping[str, object]:
+    """Create the stack's resources and return its outputs. Raises SettingsError if a Flink cluster's jar is missing."""
+    images = {name: flink_image(settings, name) for name in settings.flink.clusters}
+    namespace = settings.environment
+    storage = StorageArgs(storage_class=settings.storage.class_name, protect=settings.data_protection)
+    provider = k8s.Provider(
+        "kubernetes",
+        kubeconfig=_kubeconfig(settings),
+        namespace=namespace,
+        # The same cluster as long as it is the same cluster stack, whatever its address or the deployer's token.
+        cluster_identifier=f"{settings.cluster_stack}/{namespace}",
+        # Files that change are updated in place; by default the ConfigMap would be deleted first, under running pods.
+        enable_config_map_mutable=True,
+    )
+    in_cluster = pulumi.ResourceOptions(provider=provider)
+
+    zookeeper = ZooKeeperEnsemble(
+        "zookeeper",
+        ZooKeeperArgs(
+            namespace=namespace, image=settings.images.zookeeper, settings=settings.zookeeper, storage=storage
+        ),
+        in_cluster,
+    )
+    # KRaft's format: 16 bytes in URL-safe base64. Brokers refuse to start with another id than the one on their disk.
+    cluster_id = random.RandomId(
+        "kafka-cluster-id", byte_length=16, opts=pulumi.ResourceOptions(protect=settings.data_protection)
+    )
+    kafka = KafkaCluster(
+        "kafka",
+        KafkaClusterArgs(
+            namespace=namespace,
+            image=settings.images.kafka,
+            cluster_id=cluster_id.b64_url,
+            settings=settings.kafka,
+            storage=storage,
+        ),
+        in_cluster,
+    )
+    topics = _topics(settings, kafka)
+    clusters = {
+        name: FlinkCluster(
+            name,
+            FlinkClusterArgs(
+                namespace=namespace,
+                image=images[name],
+                zookeeper=zookeeper.connect_string,
+                zookeeper_image=settings.images.zookeeper,
+                settings=cluster,
+                access_mode=settings.storage.access_mode,
+                storage=storage,
+            ),
+            pulumi.ResourceOptions(provider=provider, depends_on=[zookeeper, kafka, *topics]),
+        )
+        for name, cluster in settings.flink.clusters.items()
+    }
+    return {
+        "namespace": namespace,
+        "zookeeper": zookeeper.connect_string,
+        "kafka": kafka.bootstrap_servers,
+        "topics": list(settings.kafka.topics),
+        "flink": {
+            name: {
+                "image": images[name],
+                "service": cluster.service,
+                "restPort": cluster.rest_port,
+                "jobManager": cluster.job_manager,
+                "taskManager": cluster.task_manager,
+            }
+            for name, cluster in clusters.items()
+        },
+    }
+
+
+def _kubeconfig(settings: EnvironmentSettings) -> pulumi.Output[str]:
+    """The deployer's kubeconfig, a secret: from the settings, or from the cluster stack's outputs."""
+    if settings.kubeconfig is not None:
+        return pulumi.Output.secret(settings.kubeconfig.get_secret_value())
+    stack, environment = settings.cluster_stack, settings.environment
+
+    def pick(outputs: dict[str, dict[str, str]]) -> str:
+        kubeconfigs = outputs.get("kubeconfigs", {})
+        if environment not in kubeconfigs:
+            known = ", ".join(sorted(kubeconfigs)) or "none"
+            raise pulumi.RunError(
+                f"stack {stack} has no kubeconfig for environment {environment} (it has: {known}): add it to "
+                "streaming-platform:environments there and apply that stack first (`make up` does)"
+            )
+        return kubeconfigs[environment]
+
+    return pulumi.Output.secret(pulumi.StackReference(stack).outputs.apply(pick))
+
+
+def _topics(settings: EnvironmentSettings, kafka: KafkaCluster) -> list[KafkaTopic]:
+    connection = PodConnection(
+        namespace=settings.environment,
+        stateful_set=kafka.stateful_set,
+        brokers=settings.kafka.brokers,
+        admin_port=settings.kafka.admin_port,
+        credentials=_credentials(settings),
+    )
+    return [
+        KafkaTopic(
+            name,
+            TopicArgs(
+                topic=name,
+                partitions=topic.partitions,
+                replicas=topic.replicas,
+                config=topic.properties,
+                connection=connection,
+            ),
+            pulumi.ResourceOptions(depends_on=[kafka], protect=settings.data_protection),
+        )
+        for name, topic in settings.kafka.topics.items()
+    ]
+
+
+def _credentials(settings: EnvironmentSettings) -> str:
+    """Where topics get the deployer's kubeconfig from, in the words of PodConnection: never the kubeconfig itself."""
+    if settings.kubeconfig is None:
+        return f"stack:{settings.cluster_stack}"
+    return f"config:{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"

@@ -1,0 +1,340 @@
+"""The settings of each kind of stack: frozen models, and the only home of defaults.
+
+Names in stack files are camelCase. Memory and storage are in MiB, CPU in cores, times in the unit that their name ends
+with.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, flink_configuration
+from components.flink.memory import FlinkMemoryError, job_manager_memory, task_manager_memory
+from components.names import PROJECT
+from stacks.sections import (
+    Cores,
+    FlinkClusterName,
+    Image,
+    Memory,
+    Namespace,
+    Section,
+    SectionError,
+    Storage,
+    Text,
+    TopicName,
+    odd,
+)
+
+_HIGHEST_PORT = 65535
+_BROKER_PORTS = range(9092, 9094)  # clients and controllers; see components/kafka/cluster.py
+
+
+class QuotaSettings(Section):
+    """What all pods of a namespace may ask for together."""
+
+    cpu: Cores = 8.0
+    """Sum of CPU requests, in cores."""
+    memory_mib: Memory = 32768
+    """Sum of memory limits (and so of requests), in MiB."""
+    storage_mib: Storage = 262144
+    """Sum of the sizes of all volume claims, in MiB."""
+    pods: Annotated[int, Field(ge=1, le=10000)] = 100
+    """Number of pods that have not ended."""
+
+
+class LimitSettings(Section):
+    """What a container gets that does not say, and the most that one may ask for."""
+
+    default_cpu: Cores = 0.1
+    """CPU request of a container that names none, in cores."""
+    default_memory_mib: Memory = 256
+    """Memory limit and request of a container that names none, in MiB."""
+    max_memory_mib: Memory = 16384
+    """Largest memory limit of one container, in MiB."""
+
+    @model_validator(mode="after")
+    def _default_below_maximum(self) -> Self:
+        if self.default_memory_mib > self.max_memory_mib:
+            raise SectionError(
+                "defaultMemoryMib",
+                f"{self.default_memory_mib} is above maxMemoryMib, {self.max_memory_mib}: lower it, or raise that",
+            )
+        return self
+
+
+class NamespaceSettings(Section):
+    """One environment: a namespace, and what isolates it."""
+
+    quota: QuotaSettings = QuotaSettings()
+    limits: LimitSettings = LimitSettings()
+    data_protection: bool = True
+    """Refuse to delete the namespace, and with it all that is in it, or what isolates it."""
+
+
+class ClusterSettings(Section):
+    """The stack `cluster`: what an administrator applies once for each Kubernetes cluster."""
+
+    kind: Literal["cluster"]
+    server: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
+    """Address of the API server for the deployers' kubeconfigs, such as https://10.0.0.1:6443."""
+    context: str | None = None
+    """The kube context to apply the stack with; by default the current one of KUBECONFIG."""
+    environments: Annotated[Mapping[Namespace, NamespaceSettings], Field(min_length=1)]
+    """Namespaces by name."""
+
+
+class ImageSettings(Section):
+    """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar."""
+
+    registry: str | None = None
+    flink: Image = "flink:2.3.0-java17"
+    kafka: Image = "apache/kafka:4.1.0"
+    zookeeper: Image = "zookeeper:3.9.4"
+
+
+class StorageSettings(Section):
+    """Where data lies."""
+
+    class_name: Annotated[str | None, Field(alias="class")] = None
+    """StorageClass of all claims; by default the cluster's default class."""
+    access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = "ReadWriteOnce"
+    """Of the claims that several pods share, those of Flink clusters. On more than one node: ReadWriteMany."""
+
+
+class ZooKeeperSettings(Section):
+    """The ZooKeeper ensemble, in which Flink keeps leaders and pointers to checkpoints."""
+
+    members: Annotated[int, Field(ge=1, le=7), AfterValidator(odd)] = 3
+    """Odd: an even number survives no more failures than the odd one below it."""
+    memory_mib: Annotated[int, Field(ge=192, le=65536)] = 512
+    """Memory limit of a member, in MiB; half of it is heap."""
+    cpu: Cores = 0.1
+    """CPU request of a member, in cores."""
+    storage_mib: Storage = 2048
+    """Claim of a member, in MiB. A transaction log alone takes 64 MiB (preAllocSize)."""
+
+
+class TopicSettings(Section):
+    """A Kafka topic."""
+
+    partitions: Annotated[int, Field(ge=1, le=10000)]
+    """Can grow, never shrink."""
+    replicas: Annotated[int, Field(ge=1, le=32767)]
+    """Brokers that hold a copy."""
+    retention_millis: Annotated[int, Field(ge=-1)] = 7 * 24 * 3600 * 1000
+    """How long records are kept; -1 for ever."""
+    config: Mapping[str, Text] = {}
+    """Further settings of the topic, by Kafka's names."""
+
+    @model_validator(mode="after")
+    def _in_sync_replicas(self) -> Self:
+        if "retention.ms" in self.config:
+            given = self.config["retention.ms"]
+            raise SectionError("config.retention.ms", f"{given!r} has a key of its own: set retentionMillis instead")
+        needed = self.properties["min.insync.replicas"]
+        if not needed.isdecimal() or not 1 <= int(needed) <= self.replicas:
+            raise SectionError(
+                "config.min.insync.replicas",
+                f"{needed!r} is not a number from 1 to {self.replicas} (replicas): "
+                "no record could be written with acks=all; lower it, or raise replicas",
+            )
+        return self
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """All of the topic's own Kafka settings. By default a write survives the loss of one replica."""
+        return {
+            "retention.ms": str(self.retention_millis),
+            "min.insync.replicas": str(max(1, self.replicas - 1)),
+            **self.config,
+        }
+
+
+class KafkaSettings(Section):
+    """The Kafka cluster and its topics."""
+
+    brokers: Annotated[int, Field(ge=1, le=99)] = 3
+    """One or two brokers have one controller, three or more have three; brokers cannot move between the two later."""
+    memory_mib: Annotated[int, Field(ge=512, le=1048576)] = 2048
+    """Memory limit of a broker, in MiB; half of it is heap, most of the rest page cache."""
+    cpu: Cores = 0.5
+    """CPU request of a broker, in cores."""
+    storage_mib: Storage = 20480
+    """Claim of a broker, in MiB."""
+    admin_port: Annotated[int, Field(ge=1024, le=_HIGHEST_PORT)] = 19092
+    """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""
+    topics: Mapping[TopicName, TopicSettings] = {}
+    """Topics by name."""
+
+    @model_validator(mode="after")
+    def _brokers_suffice(self) -> Self:
+        last = self.admin_port + self.brokers - 1
+        if last > _HIGHEST_PORT or set(range(self.admin_port, last + 1)) & set(_BROKER_PORTS):
+            raise SectionError(
+                "adminPort",
+                f"{self.admin_port}: {self.brokers} brokers need the ports {self.admin_port} to {last}, at most "
+                f"{_HIGHEST_PORT} and none of {', '.join(map(str, _BROKER_PORTS))}; use 19092",
+            )
+        for name, topic in self.topics.items():
+            if topic.replicas > self.brokers:
+                raise SectionError(
+                    f"topics.{name}.replicas",
+                    f"{topic.replicas} is above the number of brokers, {self.brokers}: lower it, or raise brokers",
+                )
+        return self
+
+
+def _check_cpu(cpu: float, cpu_limit: float) -> None:
+    if cpu > cpu_limit:
+        raise SectionError("cpu", f"{cpu} is above cpuLimit, {cpu_limit}: lower cpu, or raise cpuLimit")
+
+
+class TaskManagerSettings(Section):
+    """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    max: Annotated[int, Field(ge=1, le=1000)] = 3
+    slots: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Task slots of one TaskManager."""
+    memory_mib: Memory = 1728
+    """Memory limit, in MiB, divided as Flink does (taskmanager.memory.process.size)."""
+    off_heap_mib: Annotated[int, Field(ge=0, le=1048576)] = 64
+    """Direct memory for what runs in tasks, in MiB (taskmanager.memory.task.off-heap.size)."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min > self.max:
+            raise SectionError("min", f"{self.min} is above max, {self.max}: lower min, or raise max")
+        _check_cpu(self.cpu, self.cpu_limit)
+        try:
+            task_manager_memory(self.memory_mib, task_off_heap_mib=self.off_heap_mib)
+        except FlinkMemoryError as error:
+            raise SectionError("memoryMib", str(error)) from None
+        return self
+
+
+class JobManagerSettings(Section):
+    """The JobManager of a Flink cluster."""
+
+    memory_mib: Memory = 1600
+    """Memory limit, in MiB, divided as Flink does (jobmanager.memory.process.size)."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        _check_cpu(self.cpu, self.cpu_limit)
+        try:
+            job_manager_memory(self.memory_mib)
+        except FlinkMemoryError as error:
+            raise SectionError("memoryMib", str(error)) from None
+        return self
+
+
+class AutoscalingSettings(Section):
+    """When TaskManagers are added and taken away."""
+
+    cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
+    """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
+
+
+class FlinkClusterSettings(Section):
+    """A Flink cluster in reactive mode, which runs one job with all the TaskManagers that there are."""
+
+    jar: str | None = None
+    """The job, relative to the project's root: an image is built from it. Or give `image`."""
+    image: Image | None = None
+    """An image with Flink and the job in /opt/flink/usrlib. Or give `jar`."""
+    main_class: Annotated[str, Field(min_length=1)]
+    """The class whose main method builds the job."""
+    arguments: tuple[Text, ...] = ()
+    """Arguments of the main method."""
+    max_parallelism: Annotated[int, Field(ge=1, le=32768)] = 128
+    """Upper bound of the parallelism; state can only be restored with the same one (pipeline.max-parallelism)."""
+    task_managers: TaskManagerSettings = TaskManagerSettings()
+    job_manager: JobManagerSettings = JobManagerSettings()
+    autoscaling: AutoscalingSettings = AutoscalingSettings()
+    storage_mib: Storage = 10240
+    """Claim for checkpoints and high-availability files, in MiB."""
+    checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
+    """Time between two checkpoints."""
+    configuration: Mapping[str, Text] = {}
+    """Further Flink options; those that the platform relies on are refused."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        workers = self.task_managers
+        if (self.jar is None) == (self.image is None):
+            given = "neither is given" if self.jar is None else f"both are given, {self.jar!r} and {self.image!r}"
+            raise SectionError("jar", f"{given}: give exactly one of jar and image")
+        if workers.max * workers.slots > self.max_parallelism:
+            raise SectionError(
+                "maxParallelism",
+                f"{self.max_parallelism} is below the slots of all TaskManagers, {workers.max} x {workers.slots} "
+                f"(taskManagers.max x slots): raise it to {workers.max * workers.slots} or more, or lower those",
+            )
+        reachable = int(100 * workers.cpu_limit / workers.cpu)
+        if self.autoscaling.cpu_percent > reachable:
+            raise SectionError(
+                "autoscaling.cpuPercent",
+                f"{self.autoscaling.cpu_percent} can never be reached: a TaskManager is held at {reachable} percent of "
+                "its request (taskManagers.cpuLimit / cpu); lower it, or raise taskManagers.cpuLimit",
+            )
+        try:
+            flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
+        except FlinkConfigurationError as error:
+            raise SectionError("configuration", str(error)) from None
+        return self
+
+    def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
+        """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
+        return FlinkConfigurationSpec(
+            namespace=namespace,
+            cluster=cluster,
+            zookeeper_quorum=zookeeper,
+            task_manager_process_mib=self.task_managers.memory_mib,
+            task_off_heap_mib=self.task_managers.off_heap_mib,
+            job_manager_process_mib=self.job_manager.memory_mib,
+            slots=self.task_managers.slots,
+            max_parallelism=self.max_parallelism,
+            checkpoint_interval_seconds=self.checkpoint_interval_seconds,
+            ha_storage=f"file://{data}/ha",
+            checkpoint_storage=f"file://{data}/checkpoints",
+            extra=self.configuration,
+        )
+
+
+class FlinkSettings(Section):
+    """Flink clusters."""
+
+    clusters: Mapping[FlinkClusterName, FlinkClusterSettings] = {}
+    """Clusters by name."""
+
+
+class EnvironmentSettings(Section):
+    """The stacks `dev`, `test` and `ops`: what runs in the namespace of an environment."""
+
+    kind: Literal["environment"]
+    environment: Namespace
+    """The namespace; the stack `cluster` creates it."""
+    cluster_stack: str = f"organization/{PROJECT}/cluster"
+    """The stack that holds the kubeconfig of this environment's deployer."""
+    kubeconfig: SecretStr | None = None
+    """The deployer's kubeconfig itself, instead of clusterStack: a secret."""
+    data_protection: bool = True
+    """Refuse to delete claims, topics and Kafka's cluster id."""
+    images: ImageSettings = ImageSettings()
+    storage: StorageSettings = StorageSettings()
+    zookeeper: ZooKeeperSettings = ZooKeeperSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    flink: FlinkSettings = FlinkSettings()
+
+
+Settings = ClusterSettings | EnvironmentSettings

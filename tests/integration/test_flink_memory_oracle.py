@@ -1,0 +1,254 @@
+"""Flink's own code as the oracle for the memory model and for the text of config.yaml.
+
+The code comes out of the image that the platform runs.
+"""
+
+import base64
+import json
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.flink.config import (
+    FlinkConfigurationError,
+    FlinkConfigurationSpec,
+    flink_configuration,
+    render,
+)
+from components.flink.memory import FlinkMemoryError, job_manager_memory, task_manager_memory
+from local import images
+
+SPEC = FlinkConfigurationSpec(
+    namespace="dev",
+    cluster="claims",
+    zookeeper_quorum="zookeeper:2181",
+    task_manager_process_mib=1728,
+    task_off_heap_mib=64,
+    job_manager_process_mib=1600,
+    slots=2,
+    max_parallelism=8,
+    checkpoint_interval_seconds=10,
+    ha_storage="file:///flink-data/ha",
+    checkpoint_storage="file:///flink-data/checkpoints",
+    extra={},
+)
+
+# Everything that UTF-8 can hold; surrogates cannot be written. YAML's keys end at 1024 characters, escapes included.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """Flink does not take this configuration."""
+
+
+class Oracle:
+    """A JVM that answers what Flink makes of a config.yaml (see FlinkOracle.java)."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def ask(self, command: str, yaml: str) -> str:
+        """What Flink answers. Raises Refused."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{command} {_encode(yaml)}\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("answer: "):
+                _, verdict, *text = line.split()
+                answer = _decode(text[0]) if text else ""
+                if verdict == "refused":
+                    raise Refused(answer)
+                return answer
+        pytest.fail(f"the JVM ended with exit code {self._process.wait()}")
+
+    def parameters(self, command: str, options: Mapping[str, str]) -> dict[str, int]:
+        """The sizes that BashJavaUtils derives, in bytes, by JVM flag or name of option. Raises Refused."""
+        sizes: dict[str, int] = {}
+        for line in self.ask(command, render(options)).splitlines():
+            for word in line.removeprefix("BASH_JAVA_UTILS_EXEC_RESULT:").split():
+                if word.startswith(("-Xmx", "-Xms")):
+                    sizes[word[:4]] = int(word[4:])
+                elif "=" in word and (value := word.split("=")[1].removesuffix("b")).isdigit():
+                    sizes[word.split("=")[0]] = int(value)
+        return sizes
+
+
+def _jars_of_the_image(into: Path) -> list[Path]:
+    """Take Flink's own code out of the image that the platform runs."""
+    wanted = re.compile(r"opt/flink/(lib/flink-dist-[\d.]+\.jar|bin/bash-java-utils\.jar)")
+    jars: list[Path] = []
+    with tarfile.open(images.ensure("flink:2.3.0-java17").archive) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest
+        for name in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=archive.extractfile(name)) as layer:
+                for member in layer:
+                    data = layer.extractfile(member) if wanted.fullmatch(member.name) else None
+                    if data:
+                        jars.append(into / Path(member.name).name)
+                        jars[-1].write_bytes(data.read())
+    assert len(jars) == 2, jars
+    return jars
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    jars = _jars_of_the_image(tmp_path_factory.mktemp("flink"))
+    process = subprocess.Popen(
+        [
+            "java",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            ":".join(map(str, jars)),
+            Path(__file__).parent / "FlinkOracle.java",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Oracle(process)
+    finally:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        if process.wait(timeout=30):
+            pytest.fail(f"the JVM ended with exit code {process.returncode}")
+
+
+def _encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decode(text: str) -> str:
+    return base64.b64decode(text).decode()
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    process_mib=st.integers(-10, 20_000) | st.integers(1000, 1200) | st.integers(0, 1_000_000),
+    task_off_heap_mib=st.sampled_from([0, 64]) | st.integers(-2, 3000),
+)
+def test_task_manager_memory_is_flinks(oracle: Oracle, process_mib: int, task_off_heap_mib: int) -> None:
+    options = {
+        "taskmanager.memory.process.size": f"{process_mib}m",
+        "taskmanager.memory.task.off-heap.size": f"{task_off_heap_mib}m",
+    }
+    try:
+        memory = task_manager_memory(process_mib, task_off_heap_mib=task_off_heap_mib)
+    except FlinkMemoryError:
+        with pytest.raises(Refused, match=r"(?i)memory"):
+            oracle.parameters("GET_TM_RESOURCE_PARAMS", options)
+        return
+    sizes = oracle.parameters("GET_TM_RESOURCE_PARAMS", options)
+    sizes.pop("taskmanager.numberOfTaskSlots")
+    assert sizes == {
+        "-Xmx": memory.jvm_heap,
+        "-Xms": memory.jvm_heap,
+        "-XX:MaxDirectMemorySize": memory.max_direct,
+        "-XX:MaxMetaspaceSize": memory.jvm_metaspace,
+        "taskmanager.memory.framework.heap.size": memory.framework_heap,
+        "taskmanager.memory.framework.off-heap.size": memory.framework_off_heap,
+        "taskmanager.memory.task.heap.size": memory.task_heap,
+        "taskmanager.memory.task.off-heap.size": memory.task_off_heap,
+        "taskmanager.memory.network.min": memory.network,
+        "taskmanager.memory.network.max": memory.network,
+        "taskmanager.memory.managed.size": memory.managed,
+        "taskmanager.memory.jvm-metaspace.size": memory.jvm_metaspace,
+        "taskmanager.memory.jvm-overhead.min": memory.jvm_overhead,
+        "taskmanager.memory.jvm-overhead.max": memory.jvm_overhead,
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(process_mib=st.integers(-10, 20_000) | st.integers(570, 580) | st.integers(0, 1_000_000))
+def test_job_manager_memory_is_flinks(oracle: Oracle, process_mib: int) -> None:
+    options = {"jobmanager.memory.process.size": f"{process_mib}m"}
+    try:
+        memory = job_manager_memory(process_mib)
+    except FlinkMemoryError:
+        with pytest.raises(Refused, match=r"(?i)memory"):
+            oracle.parameters("GET_JM_RESOURCE_PARAMS", options)
+        return
+    assert oracle.parameters("GET_JM_RESOURCE_PARAMS", options) == {
+        "-Xmx": memory.jvm_heap,
+        "-Xms": memory.jvm_heap,
+        "-XX:MaxMetaspaceSize": memory.jvm_metaspace,
+        "jobmanager.memory.heap.size": memory.jvm_heap,
+        "jobmanager.memory.off-heap.size": memory.off_heap,
+        "jobmanager.memory.jvm-metaspace.size": memory.jvm_metaspace,
+        "jobmanager.memory.jvm-overhead.min": memory.jvm_overhead,
+        "jobmanager.memory.jvm-overhead.max": memory.jvm_overhead,
+    }
+
+
+def _read(oracle: Oracle, configuration: Mapping[str, str]) -> dict[str, str]:
+    lines = [line.split(" ") for line in oracle.ask("read", render(configuration)).splitlines()]
+    return {_decode(key): _decode(value) for key, value in lines}
+
+
+@settings(max_examples=300, deadline=None)
+@given(configuration=st.dictionaries(KEY, TEXT))
+def test_flink_reads_any_text_back(oracle: Oracle, configuration: dict[str, str]) -> None:
+    assert _read(oracle, configuration) == configuration
+
+
+def test_flink_reads_values_that_look_like_something_else(oracle: Oracle) -> None:
+    values = [
+        "",
+        " ",
+        "0.10",
+        "007",
+        "1e3",
+        "yes",
+        "null",
+        "~",
+        "a: b",
+        "#x",
+        "- x",
+        "[1]",
+        "{a: b}",
+        "'x'",
+        '"x"',
+        "x\ny",
+    ]
+    values += [
+        "\\n",
+        "\x00\x1b\x7f\x85\xa0\u2028\ufeff\ufffe",
+        "😀",
+        "%d",
+        "&a",
+        "*a",
+        "!!int 3",
+        "---",
+        "@",
+        "`",
+        "\ttab",
+    ]
+    configuration = {f"key.number-{number}": value for number, value in enumerate(values)}
+    assert _read(oracle, configuration) == configuration
+
+
+def test_flink_knows_each_option_and_its_older_names_are_refused(oracle: Oracle) -> None:
+    configuration = flink_configuration(SPEC)
+    assert _read(oracle, configuration) == configuration
+    described = [line.split() for line in oracle.ask("options", render(configuration)).splitlines()]
+    assert sorted(key for key, *_ in described) == sorted(configuration)
+    older = {name for _, *names in described for name in names} - set(configuration)
+    assert older
+    accepted: list[str] = []
+    for name in older:
+        with suppress(FlinkConfigurationError):
+            flink_configuration(replace(SPEC, extra={name: "x"}))
+            accepted.append(name)
+    assert not accepted, "an older name of an option that the platform sets would be lost silently"

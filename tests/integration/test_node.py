@@ -1,0 +1,135 @@
+"""The local node is a real one: pods run, limits kill, names resolve, volumes keep data, parts that die come back."""
+
+import json
+import os
+import signal
+import ssl
+import stat
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.kube import Kube, field
+from local.node import lifecycle
+from local.node.config import Layout
+from local.progress import LocalError
+
+IMAGE = "zookeeper:3.9.4"  # any image that is on the node and has a shell
+
+
+def _eventually(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.5)
+
+
+def _pod(name: str, command: str, *, memory: str = "64Mi", **spec: object) -> dict[str, Any]:
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["bash", "-c", command],
+        "resources": {"limits": {"memory": memory}},
+        "volumeMounts": [{"name": "data", "mountPath": "/work"}] if "volumes" in spec else [],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container], **spec},
+    }
+
+
+def _apply(kube: Kube, *objects: dict[str, Any]) -> None:
+    kube.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+
+def _ended(kube: Kube, name: str) -> dict[str, Any]:
+    """The end of a pod's container, once it has ended."""
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        for status in field(kube.get("pod", name), "status", "containerStatuses", default=[]):
+            if state := field(status, "state", "terminated"):
+                found.append(state)
+        return bool(found)
+
+    _eventually(f"pod {name} ends", look)
+    return found[0]
+
+
+def test_a_memory_limit_kills(admin: Kube) -> None:
+    _apply(admin, _pod("greedy", "x=$(head -c 200000000 /dev/zero | tr '\\0' x)"))
+    assert _ended(admin, "greedy")["reason"] == "OOMKilled"
+
+
+def test_names_resolve_services_route_and_logs_come(admin: Kube) -> None:
+    listen = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>8080,Listen=>5,ReuseAddr=>1);"
+    listen += "while($c=$s->accept){print $c qq(hello\\n);close $c}'"
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "server"},
+        "spec": {"selector": {"app": "server"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    ask = "for i in $(seq 60); do exec 3<>/dev/tcp/server.scratch.svc.cluster.local/80 && read -r x <&3 && echo got $x"
+    ask += " && exit 0; sleep 0.5; done; exit 1"
+    _apply(admin, _pod("server", listen), service, _pod("client", ask))
+    assert _ended(admin, "client")["exitCode"] == 0
+    assert "got hello" in admin.run("logs", "client")
+    assert admin.run("exec", "server", "--", "hostname").strip() == "server"
+
+
+def test_a_claim_binds_and_its_data_survives_the_pod(admin: Kube) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "kept"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+    }
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "kept"}}]
+    _apply(admin, claim, _pod("writer", "echo still here > /work/file", volumes=volumes))
+    assert _ended(admin, "writer")["exitCode"] == 0
+    admin.run("delete", "pod", "writer")
+    _apply(admin, _pod("reader", "cat /work/file", volumes=volumes))
+    assert _ended(admin, "reader")["exitCode"] == 0
+    assert admin.run("logs", "reader").strip() == "still here"
+
+
+def test_the_metrics_api_answers(admin: Kube) -> None:
+    def measured() -> bool:
+        try:
+            return bool(json.loads(admin.run("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"))["items"])
+        except LocalError:
+            return False
+
+    _eventually("metrics of the node", measured, 120)
+
+
+def test_the_api_server_asks_for_credentials(node: Layout) -> None:
+    context = ssl.create_default_context(cafile=str(node.keys / "ca.crt"))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{node.server}/api", context=context, timeout=10)
+    assert refused.value.code == 401
+
+
+def test_files_with_keys_are_for_their_owner_only(node: Layout) -> None:
+    secret = [*node.keys.glob("*.key"), *node.state.glob("*.kubeconfig"), node.state / "passphrase"]
+    assert len(secret) > 10
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in secret} == {path.name: 0o600 for path in secret}
+
+
+def test_a_part_that_dies_comes_back(node: Layout) -> None:
+    def pid() -> int:
+        return int(lifecycle.supervisorctl(node, "pid", "coredns").strip() or 0)
+
+    before = pid()
+    assert Path(f"/proc/{before}/cmdline").read_text().split("\0")[0] == f"{node.bin}/coredns"
+    os.kill(before, signal.SIGKILL)
+    _eventually("coredns runs again", lambda: pid() not in (0, before))
+    _eventually("all parts run", lambda: not lifecycle.broken_parts(node))

@@ -1,0 +1,98 @@
+"""Taking the platform apart leaves nothing, and the emptied node serves as a cluster that somebody else made."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local import platform, prove, pulumi
+from local.kube import Kube
+from local.node import lifecycle
+from local.node.config import Layout
+from local.platform import Target
+from local.progress import LocalError
+from local.pulumi import Workspace
+from stacks.settings import flink_image
+
+CONTEXT = "streaming-platform-test"
+# What Kubernetes itself puts into every namespace.
+ITS_OWN = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+KINDS = "pods,services,deployments,statefulsets,configmaps,secrets,serviceaccounts,persistentvolumeclaims,hpa,pdb"
+
+
+def _namespaces(admin: Kube) -> set[str]:
+    items = admin.get("namespaces")["items"]
+    return {item["metadata"]["name"] for item in items}
+
+
+def _stacks_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: dict[str, object]) -> None:
+    """Use a copy of the stack files in which the Flink cluster `claims` is changed."""
+    for name in ("cluster", "dev"):
+        document = yaml.safe_load(pulumi.stack_file(name).read_text())
+        if name == "dev":
+            document["config"]["streaming-platform:flink"]["clusters"]["claims"].update(claims)
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(pulumi, "STACK_FILES", tmp_path)
+
+
+def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
+    """Kill Pulumi with everything that it started, in the middle of deleting the platform; then go on."""
+    words = ["destroy", "dev", "--yes", "--non-interactive"]
+    command = ["pulumi", words[0], "--stack", "dev", "--config-file", str(work.prepare("dev")), *words[2:]]
+    child = subprocess.Popen(
+        command, cwd=platform.ROOT, env=work.environment(), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(8)
+    assert child.poll() is None
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    work.pulumi(words[0], "dev", *words[2:])
+
+
+def test_what_was_destroyed_leaves_nothing(work: Workspace, dev: Kube, admin: Kube) -> None:
+    left = dev.get(KINDS)["items"]
+    names = {f"{item['kind'].lower()}/{item['metadata']['name']}" for item in left}
+    deployers = {"secret/deployer-token", "serviceaccount/deployer"}
+    assert names - deployers == ITS_OWN
+    work.pulumi("destroy", "cluster", "--yes", "--non-interactive")
+    assert not {"dev", "test", "ops"} & _namespaces(admin)
+    claims = [item["spec"]["claimRef"]["namespace"] for item in admin.get("persistentvolumes")["items"]]
+    assert "dev" not in claims
+
+
+def test_a_cluster_that_exists_is_refused_without_a_registry(
+    node: Layout, admin: Kube, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
+    before = _namespaces(admin)
+    with pytest.raises(LocalError, match=r"images: Flink cluster claims runs a jar.*set images.registry"):
+        platform.up(Target("", CONTEXT))
+    assert _namespaces(admin) == before
+    table = capsys.readouterr().out
+    for row in ("API server", "rights", "storage class", "metrics API", "capacity", "images", "network policies"):
+        assert row in table
+
+
+def test_the_platform_comes_up_on_a_cluster_that_exists(
+    node: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Workspace
+) -> None:
+    image = flink_image(work.settings("dev"), "claims")
+    _stacks_with(tmp_path, monkeypatch, {"jar": None, "image": image})
+    monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
+    elsewhere = Target("", CONTEXT)
+    assert platform.up(elsewhere)
+    at, settings = prove.kube(elsewhere)
+    assert prove.run_proof(at, settings, 1000).holds
+    there = platform.workspace(elsewhere)
+    for stack in reversed(platform.STACKS):
+        there.pulumi("destroy", stack, "--yes", "--non-interactive")
+
+
+def test_an_unknown_context_is_refused_with_those_there_are(node: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
+    with pytest.raises(LocalError, match=rf"CONTEXT=nowhere: no such context.*{CONTEXT}"):
+        platform.up(Target("", "nowhere"))

@@ -1,0 +1,177 @@
+"""The configuration of a cluster as text. That Flink reads it so is for the oracle test to say."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.flink.config import (
+    FlinkConfigurationError,
+    FlinkConfigurationSpec,
+    flink_configuration,
+    log4j_console,
+    render,
+)
+from components.flink.memory import FlinkMemoryError
+
+SPEC = FlinkConfigurationSpec(
+    namespace="dev",
+    cluster="claims",
+    zookeeper_quorum="zookeeper:2181",
+    task_manager_process_mib=1728,
+    task_off_heap_mib=64,
+    job_manager_process_mib=1600,
+    slots=2,
+    max_parallelism=8,
+    checkpoint_interval_seconds=10,
+    ha_storage="file:///flink-data/ha",
+    checkpoint_storage="file:///flink-data/checkpoints",
+    extra={},
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+USERS_KEYS = [
+    "metrics.reporters",
+    "s3.access-key",
+    "rest.server.numThreads",
+    "web.history",
+    "fs.s3a.a_B",
+    "jobstore.type",
+]
+KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(configuration=st.dictionaries(KEY, TEXT))
+def test_every_value_reads_back_as_the_same_text(configuration: dict[str, str]) -> None:
+    # PyYAML keeps a pair of escaped surrogates as two characters, Java's strings do not: encoded, they are the same.
+    read: dict[str, str] = yaml.safe_load(render(configuration)) or {}
+    assert {_utf16(key): _utf16(value) for key, value in read.items()} == {
+        _utf16(key): _utf16(value) for key, value in configuration.items()
+    }
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(configuration=st.dictionaries(KEY, TEXT))
+def test_the_text_depends_on_the_content_alone(configuration: dict[str, str]) -> None:
+    assert render(configuration) == render(dict(reversed(configuration.items())))
+    assert len(render(configuration).splitlines()) == len(configuration)
+    assert render(configuration).isascii()
+
+
+def test_rendered_lines_are_readable() -> None:
+    assert render({"rest.port": "8081", "a b": "x"}) == '"a b": "x"\nrest.port: "8081"\n'
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(extra=st.dictionaries(st.sampled_from(USERS_KEYS), TEXT))
+def test_a_users_options_are_merged(extra: dict[str, str]) -> None:
+    plain = flink_configuration(SPEC)
+    assert flink_configuration(replace(SPEC, extra=extra)) == {**plain, **extra}
+
+
+def test_a_user_may_tune_what_nothing_else_relies_on() -> None:
+    extra = {
+        "high-availability.zookeeper.client.session-timeout": "20 s",
+        "state.backend.type": "rocksdb",
+        "restart-strategy.fixed-delay.attempts": "3",
+        "heartbeat.timeout": "50 s",
+        "env.java.opts.taskmanager": "-XX:+UseZGC",
+    }
+    assert flink_configuration(SPEC).keys() >= extra.keys() - {"env.java.opts.taskmanager"}
+    assert flink_configuration(replace(SPEC, extra=extra)).items() >= extra.items()
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("taskmanager.memory.process.size", "taskManagers.memoryMib"),
+        ("taskmanager.memory.managed.fraction", "taskManagers.memoryMib"),
+        ("jobmanager.memory.heap.size", "jobManager.memoryMib"),
+        ("taskmanager.numberOfTaskSlots", "taskManagers.slots"),
+        ("pipeline.max-parallelism", "maxParallelism"),
+        ("execution.checkpointing.interval", "checkpointIntervalSeconds"),
+        ("execution.checkpointing.dir", "leave it out"),
+        ("state.checkpoints.dir", "leave it out"),
+        ("env.java.opts.all", "env.java.opts.taskmanager"),
+        ("scheduler-mode", "reactive mode"),
+        ("parallelism.default", "taskManagers.min"),
+        ("rest.port", "network policies"),
+        ("high-availability", "ZooKeeper"),
+        ("high-availability.cluster-id", "ZooKeeper"),
+        ("web.submit.enable", "no authentication"),
+        ("restart-strategy", "restart-strategy.type"),
+        ("Robert'); DROP", "name of an option"),
+        ("true", "name of an option"),
+        ("a.b\nc.d", "name of an option"),
+    ],
+)
+def test_what_the_platform_owns_is_refused(key: str, remedy: str) -> None:
+    with pytest.raises(FlinkConfigurationError) as refusal:
+        flink_configuration(replace(SPEC, extra={key: "42", "metrics.reporters": "prom"}))
+    message = str(refusal.value)
+    assert remedy in message
+    assert key in message or repr(key) in message
+    assert "'42'" in message
+    assert "metrics.reporters" not in message
+    assert "\n" not in message
+
+
+def test_all_refusals_come_at_once() -> None:
+    with pytest.raises(FlinkConfigurationError, match=r"rest\.port.*scheduler-mode"):
+        flink_configuration(replace(SPEC, extra={"scheduler-mode": "", "rest.port": "1"}))
+
+
+def test_every_option_that_follows_from_settings_does() -> None:
+    plain = flink_configuration(SPEC)
+    other = flink_configuration(
+        FlinkConfigurationSpec(
+            namespace="ops",
+            cluster="orders",
+            zookeeper_quorum="a:1,b:2",
+            task_manager_process_mib=4096,
+            task_off_heap_mib=0,
+            job_manager_process_mib=2048,
+            slots=4,
+            max_parallelism=128,
+            checkpoint_interval_seconds=60,
+            ha_storage="s3://ops/ha",
+            checkpoint_storage="s3://ops/checkpoints",
+            extra={},
+        )
+    )
+    assert {key: value for key, value in other.items() if value != plain[key]} == {
+        "jobmanager.rpc.address": "orders-jobmanager.ops.svc",
+        "jobmanager.memory.process.size": "2048m",
+        "taskmanager.memory.process.size": "4096m",
+        "taskmanager.memory.task.off-heap.size": "0m",
+        "taskmanager.numberOfTaskSlots": "4",
+        "high-availability.zookeeper.quorum": "a:1,b:2",
+        "high-availability.cluster-id": "/orders",
+        "high-availability.storageDir": "s3://ops/ha",
+        "pipeline.max-parallelism": "128",
+        "execution.checkpointing.interval": "60 s",
+        "execution.checkpointing.dir": "s3://ops/checkpoints",
+    }
+
+
+def test_processes_too_small_for_flink_are_refused() -> None:
+    with pytest.raises(FlinkMemoryError, match="TaskManager"):
+        flink_configuration(replace(SPEC, task_manager_process_mib=600))
+    with pytest.raises(FlinkMemoryError, match="JobManager"):
+        flink_configuration(replace(SPEC, job_manager_process_mib=500))
+
+
+def test_logs_roll_and_stay_below_100_mib() -> None:
+    lines = [line for line in log4j_console().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z.0-9]+ = \S.*", line) for line in lines)
+    properties = dict(line.split(" = ", 1) for line in lines)
+    assert len(properties) == len(lines)
+    megabytes = int(properties["appender.rolling.policies.size.size"].removesuffix("MB"))
+    assert megabytes * (int(properties["appender.rolling.strategy.max"]) + 1) <= 100

@@ -1,0 +1,65 @@
+"""Builds each component on its own, with mocks and otherwise default settings."""
+
+import json
+from typing import Any
+
+from components.base import StorageArgs
+from components.flink.cluster import FlinkCluster, FlinkClusterArgs
+from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
+from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
+from stacks.models import FlinkClusterSettings, KafkaSettings, NamespaceSettings, ZooKeeperSettings
+from tests.unit.recording import Recording, record
+
+CLUSTER_ID = "-bcdefghijklmnopqrstuv"
+SERVER = "https://10.0.0.1:6443"
+
+# What Kubernetes puts into the Secret of a service account's token.
+TOKEN = {"kubernetes:core/v1:Secret": {"data": {"ca.crt": "Y2E=", "token": "dG9rZW4="}}}
+
+
+def zookeeper(name: str = "zookeeper", *, protect: bool = False, **settings: Any) -> Recording:
+    args = ZooKeeperArgs(
+        namespace="dev",
+        image="zookeeper:3.9.4",
+        settings=ZooKeeperSettings.model_validate(settings),
+        storage=StorageArgs(storage_class=None, protect=protect),
+    )
+    return record(lambda: ZooKeeperEnsemble(name, args))
+
+
+def kafka(name: str = "kafka", *, protect: bool = False, **settings: Any) -> Recording:
+    args = KafkaClusterArgs(
+        namespace="dev",
+        image="apache/kafka:4.1.0",
+        cluster_id=CLUSTER_ID,
+        settings=KafkaSettings.model_validate(settings),
+        storage=StorageArgs(storage_class="fast", protect=protect),
+    )
+    return record(lambda: KafkaCluster(name, args))
+
+
+def flink_args(*, protect: bool = False, **settings: Any) -> FlinkClusterArgs:
+    image = "registry.example/jobs/claims:1.0"
+    document = json.dumps({"image": image, "mainClass": "com.example.Job", **settings})
+    return FlinkClusterArgs(
+        namespace="dev",
+        image=image,
+        zookeeper="zookeeper:2181",
+        zookeeper_image="zookeeper:3.9.4",
+        settings=FlinkClusterSettings.model_validate_json(document),
+        access_mode="ReadWriteMany",
+        storage=StorageArgs(storage_class=None, protect=protect),
+    )
+
+
+def flink(name: str = "claims", *, protect: bool = False, **settings: Any) -> Recording:
+    args = flink_args(protect=protect, **settings)
+    return record(lambda: FlinkCluster(name, args))
+
+
+def namespace(name: str = "dev", *, protect: bool = False, **settings: Any) -> Recording:
+    args = IsolatedNamespaceArgs(
+        server=SERVER, settings=NamespaceSettings.model_validate({"dataProtection": protect, **settings})
+    )
+    return record(lambda: IsolatedNamespace(name, args), TOKEN)

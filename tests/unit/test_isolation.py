@@ -1,0 +1,139 @@
+import base64
+
+import pytest
+import yaml
+
+from components.isolation import kubeconfig
+from tests.unit import building
+from tests.unit.recording import Recording
+
+
+@pytest.fixture(scope="module")
+def dev() -> Recording:
+    """A namespace with default settings, built once."""
+    return building.namespace()
+
+
+def rights(recording: Recording) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in recording.inputs("Role", "deployer")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_pod_security_is_restricted_in_every_mode(dev: Recording) -> None:
+    labels = dev.inputs("Namespace", "dev")["metadata"]["labels"]
+    assert [labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")] == ["restricted"] * 3
+
+
+def test_pods_are_reached_from_their_own_namespace_only(dev: Recording) -> None:
+    spec = dev.inputs("NetworkPolicy", "same-namespace")["spec"]
+    assert spec == {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
+
+
+@pytest.mark.parametrize("kind", ["configmaps", "persistentvolumeclaims", "serviceaccounts", "services"])
+def test_the_deployer_manages_what_an_environment_is_made_of(dev: Recording, kind: str) -> None:
+    assert {("", kind, verb) for verb in ("get", "list", "watch", "create", "patch", "delete")} <= rights(dev)
+
+
+def test_the_deployer_has_a_right_for_everything_that_components_create(dev: Recording) -> None:
+    granted = rights(dev)
+    for component in (building.zookeeper(), building.kafka(), building.flink()):
+        for resource in component.resources:
+            if resource.is_component:
+                continue
+            group = resource.inputs["apiVersion"].rpartition("/")[0]
+            plural = resource.kind.lower() + "s"
+            for verb in ("get", "list", "watch", "create", "patch", "delete"):
+                assert (group, plural, verb) in granted, resource.name
+
+
+def test_the_deployer_reads_what_pulumi_waits_for_and_reaches_into_pods(dev: Recording) -> None:
+    wanted = {
+        (group, kind, verb)
+        for group, kind in (("", "pods"), ("", "events"), ("apps", "replicasets"))
+        for verb in ("get", "list", "watch")
+    }
+    wanted |= {("", kind, verb) for kind in ("pods/exec", "pods/portforward") for verb in ("get", "create")}
+    assert wanted | {("", "pods/log", "get")} <= rights(dev)
+
+
+def test_the_deployer_has_no_right_that_reaches_further(dev: Recording) -> None:
+    granted = rights(dev)
+    assert not {right for right in granted if "*" in right}
+    assert not {kind for _, kind, _ in granted} & {"secrets", "roles", "rolebindings", "namespaces", "resourcequotas"}
+    assert not {group for group, _, _ in granted} & {"rbac.authorization.k8s.io", "networking.k8s.io"}
+    assert not {verb for _, _, verb in granted} & {"escalate", "bind", "impersonate", "deletecollection"}
+    assert not dev.all("ClusterRole") + dev.all("ClusterRoleBinding")
+
+
+def test_the_role_is_bound_to_the_deployer_of_this_namespace_alone(dev: Recording) -> None:
+    binding = dev.inputs("RoleBinding", "deployer")
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "deployer", "namespace": "dev"}]
+
+
+def test_the_token_is_made_for_the_deployer_and_after_it(dev: Recording) -> None:
+    secret = dev.one("Secret", "deployer-token")
+    assert secret.inputs["type"] == "kubernetes.io/service-account-token"
+    assert secret.inputs["metadata"]["annotations"]["kubernetes.io/service-account.name"] == "deployer"
+    assert "data" not in secret.inputs
+    assert any("ServiceAccount" in urn for urn in secret.depends_on)
+
+
+def test_the_kubeconfig_is_a_secret_output_with_the_deployers_token(dev: Recording) -> None:
+    component = dev.component()
+    assert dev.secrets[component.urn] == {"kubeconfig"}
+    document = yaml.safe_load(dev.outputs[component.urn]["kubeconfig"])
+    (user,) = document["users"]
+    assert user["user"]["token"] == base64.b64decode("dG9rZW4=").decode()
+
+
+def test_a_kubeconfig_names_server_namespace_and_authority() -> None:
+    document = yaml.safe_load(kubeconfig("ops", building.SERVER, {"ca.crt": "Y2E=", "token": "dG9rZW4="}))
+    (context,) = document["contexts"]
+    (cluster,) = document["clusters"]
+    assert document["current-context"] == context["name"]
+    assert context["context"]["namespace"] == "ops"
+    assert context["context"]["cluster"] == cluster["name"]
+    assert cluster["cluster"] == {"server": building.SERVER, "certificate-authority-data": "Y2E="}
+
+
+def test_quota_and_limits_are_as_the_api_server_writes_them() -> None:
+    recording = building.namespace(
+        quota={"cpu": 4, "memoryMib": 16384, "storageMib": 1536, "pods": 40},
+        limits={"defaultCpu": 0.1, "defaultMemoryMib": 256, "maxMemoryMib": 4096},
+    )
+    assert recording.inputs("ResourceQuota", "quota")["spec"]["hard"] == {
+        "requests.cpu": "4",
+        "requests.memory": "16Gi",
+        "limits.memory": "16Gi",
+        "requests.storage": "1536Mi",
+        "pods": "40",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+    (limits,) = recording.inputs("LimitRange", "limits")["spec"]["limits"]
+    assert limits["default"] == {"memory": "256Mi"}
+    assert limits["defaultRequest"] == {"cpu": "100m", "memory": "256Mi"}
+    assert limits["max"] == {"memory": "4Gi"}
+
+
+def test_everything_in_the_namespace_comes_after_it(dev: Recording) -> None:
+    for resource in dev.resources:
+        if not resource.is_component and resource.kind not in {"Namespace", "Secret", "RoleBinding"}:
+            assert any("Namespace" in urn for urn in resource.depends_on), resource.name
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_protected_namespace_keeps_what_isolates_it(protect: bool) -> None:
+    recording = building.namespace(protect=protect)
+    assert {each.protect for each in recording.resources if not each.is_component} == {protect}
+
+
+def test_names_in_pulumi_tell_environments_apart() -> None:
+    names = [{each.name for each in building.namespace(name).resources} for name in ("dev", "ops")]
+    assert not names[0] & names[1]

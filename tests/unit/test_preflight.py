@@ -1,0 +1,142 @@
+"""The preflight of a cluster that exists: each row's verdict, and the remedy in what failed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from local import preflight
+from local.progress import LocalError
+from stacks.settings import EnvironmentSettings, parse
+
+
+def _settings(**over: object) -> EnvironmentSettings:
+    config: dict[str, object] = {
+        "streaming-platform:kind": "environment",
+        "streaming-platform:environment": "dev",
+        "streaming-platform:zookeeper": {"members": 3, "memoryMib": 256, "cpu": 0.1},
+        "streaming-platform:kafka": {"brokers": 1, "memoryMib": 1024, "cpu": 0.25},
+        "streaming-platform:flink": {
+            "clusters": {
+                "claims": {
+                    "jar": "jobs/target/reference-job.jar",
+                    "mainClass": "a.B",
+                    "taskManagers": {"min": 1, "max": 3, "memoryMib": 1728, "cpu": 0.2},
+                    "jobManager": {"memoryMib": 1024, "cpu": 0.2},
+                }
+            }
+        },
+    }
+    settings = parse(config | {f"streaming-platform:{key}": value for key, value in over.items()})
+    assert isinstance(settings, EnvironmentSettings)
+    return settings
+
+
+def _node(cpu: str = "4", memory: str = "16Gi", **spec: object) -> dict[str, Any]:
+    return {"metadata": {"name": "n"}, "spec": spec, "status": {"allocatable": {"cpu": cpu, "memory": memory}}}
+
+
+def _class(name: str, *, default: bool) -> dict[str, Any]:
+    key = "storageclass.kubernetes.io/is-default-class"
+    return {"metadata": {"name": name, "annotations": {key: "true"} if default else {}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("500m", 0.5), ("2", 2), ("16Gi", 16 * 2**30), ("1500Mi", 1500 * 2**20), ("3k", 3000), ("0", 0)],
+)
+def test_quantities(text: str, number: float) -> None:
+    assert preflight.quantity(text) == number
+
+
+@pytest.mark.parametrize(("minor", "verdict"), [("29", "failed"), ("30", "ok"), ("34+", "ok")])
+def test_api_version(minor: str, verdict: str) -> None:
+    version = {"serverVersion": {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}.0"}}
+    assert preflight.api_version(version).verdict == verdict
+
+
+def test_missing_rights_are_named() -> None:
+    def ask(*words: str) -> str:
+        if "roles.rbac.authorization.k8s.io" in words:
+            raise LocalError("no")
+        return "yes"
+
+    finding = preflight.rights(ask)
+    assert finding.verdict == "failed"
+    assert "create roles.rbac.authorization.k8s.io" in finding.text
+    assert preflight.rights(lambda *_: "yes").verdict == "ok"
+
+
+def test_storage_needs_a_class() -> None:
+    finding = preflight.storage([_class("slow", default=False)], [_node()], _settings())
+    assert finding.verdict == "failed"
+    assert "storage.class" in finding.text
+    assert preflight.storage([_class("fast", default=True)], [_node()], _settings()).verdict == "ok"
+
+
+def test_a_class_that_is_not_there_is_refused_with_those_there_are() -> None:
+    finding = preflight.storage([_class("fast", default=True)], [_node()], _settings(storage={"class": "gold"}))
+    assert finding.verdict == "failed"
+    assert "gold" in finding.text
+    assert "fast" in finding.text
+
+
+def test_checkpoints_on_a_claim_of_one_node_are_refused_on_two() -> None:
+    classes = [_class("fast", default=True)]
+    refused = preflight.storage(classes, [_node(), _node()], _settings())
+    assert refused.verdict == "failed"
+    assert "ReadWriteMany" in refused.text
+    shared = _settings(storage={"accessMode": "ReadWriteMany"})
+    assert preflight.storage(classes, [_node(), _node()], shared).verdict == "ok"
+    cordoned = [_node(), _node(unschedulable=True)]
+    assert preflight.storage(classes, cordoned, _settings()).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("services", "verdict"),
+    [
+        ([], "failed"),
+        ([{"metadata": {"name": "v1beta1.metrics.k8s.io"}}], "failed"),
+        (
+            [
+                {
+                    "metadata": {"name": "v1beta1.metrics.k8s.io"},
+                    "status": {"conditions": [{"type": "Available", "status": "True"}]},
+                }
+            ],
+            "ok",
+        ),
+    ],
+)
+def test_metrics(services: list[Mapping[str, Any]], verdict: str) -> None:
+    assert preflight.metrics(services).verdict == verdict
+
+
+def test_capacity_counts_the_autoscaler_at_its_maximum() -> None:
+    cpu, mib = preflight.requests_at_maximum(_settings())
+    assert cpu == pytest.approx(0.3 + 0.25 + 0.2 + 3 * 0.2)
+    assert mib == 3 * 256 + 1024 + 1024 + 3 * 1728
+    assert preflight.capacity([_node()], [], _settings()).verdict == "ok"
+    small = preflight.capacity([_node(memory="7Gi")], [], _settings())
+    assert small.verdict == "failed"
+    assert "taskManagers.max" in small.text
+
+
+def test_capacity_leaves_out_what_others_ask_for_but_not_the_environment_itself() -> None:
+    def pod(namespace: str) -> dict[str, Any]:
+        container = {"resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}
+        return {"metadata": {"namespace": namespace}, "spec": {"containers": [container]}}
+
+    assert preflight.capacity([_node()], [pod("kube-system")], _settings()).verdict == "failed"
+    assert preflight.capacity([_node()], [pod("dev")], _settings()).verdict == "ok"
+
+
+def test_own_images_need_a_registry() -> None:
+    assert "images.registry" in preflight.registry(_settings()).text
+    assert preflight.registry(_settings()).verdict == "failed"
+    assert preflight.registry(_settings(images={"registry": "registry.example"})).verdict == "ok"
+
+
+def test_network_policy_agents() -> None:
+    assert preflight.policies([]).verdict == "warning"
+    assert preflight.policies([{"metadata": {"name": "calico-node"}}]).verdict == "ok"

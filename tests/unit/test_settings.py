@@ -1,0 +1,434 @@
+import contextvars
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.runtime import set_all_config
+
+from stacks import settings
+from stacks.settings import ClusterSettings, EnvironmentSettings, SettingsError, load, load_file, parse, schema
+
+STACKS = settings.ROOT / "stacks"
+JOB = {"image": "registry.example/job:1", "mainClass": "com.example.Job"}
+TOPIC = {"partitions": 1, "replicas": 1}
+
+
+def prefixed(config: dict[str, Any]) -> dict[str, Any]:
+    return {f"streaming-platform:{key}": value for key, value in config.items()}
+
+
+def environment(**config: Any) -> EnvironmentSettings:
+    result = parse(prefixed({"kind": "environment", "environment": "dev", **config}))
+    assert isinstance(result, EnvironmentSettings)
+    return result
+
+
+def refusal(**config: Any) -> str:
+    with pytest.raises(SettingsError) as caught:
+        environment(**config)
+    return str(caught.value)
+
+
+def flink(**cluster: Any) -> dict[str, Any]:
+    return {"clusters": {"claims": {**JOB, **cluster}}}
+
+
+def loaded_with(config: dict[str, str], secrets: list[str]) -> settings.Settings:
+    """What `load` makes of what an engine hands over, in a context of its own."""
+
+    def run() -> settings.Settings:
+        set_all_config(prefixed(config), secrets)
+        return load()
+
+    return contextvars.copy_context().run(run)
+
+
+# Each: the settings, and what the message must name: the key as the user wrote it, the value, the bound, the remedy.
+BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a key that does not exist": (
+        {"zookeper": {"members": 3}},
+        ["streaming-platform:zookeper:", "no such setting", "a mapping of members", "did you mean zookeeper?"],
+    ),
+    "a key that does not exist, deep down": (
+        {"flink": flink(taskManagers={"memoryMb": 1728})},
+        ["streaming-platform:flink.clusters.claims.taskManagers.memoryMb:", "1728", "did you mean memoryMib?"],
+    ),
+    "a key in the wrong spelling": (
+        {"zookeeper": {"memory_mib": 512}},
+        ["streaming-platform:zookeeper.memory_mib:", "512", "did you mean memoryMib?"],
+    ),
+    "an even number of ZooKeeper members": (
+        {"zookeeper": {"members": 4}},
+        ["streaming-platform:zookeeper.members:", "4 is even", "odd number from 1 to 7", "such as 5"],
+    ),
+    "too many ZooKeeper members": (
+        {"zookeeper": {"members": 9}},
+        ["streaming-platform:zookeeper.members:", "9 is above 7", "lower it"],
+    ),
+    "a TaskManager too small for Flink": (
+        {"flink": flink(taskManagers={"memoryMib": 700})},
+        [
+            "streaming-platform:flink.clusters.claims.taskManagers.memoryMib:",
+            *("700 MiB is too small", "leaves -232.8 MiB", "smallest that works is 1089 MiB"),
+        ],
+    ),
+    "a JobManager too small for Flink": (
+        {"flink": flink(jobManager={"memoryMib": 500})},
+        ["streaming-platform:flink.clusters.claims.jobManager.memoryMib:", "500 MiB", "smallest that works is 577 MiB"],
+    ),
+    "min TaskManagers above max": (
+        {"flink": flink(taskManagers={"min": 5, "max": 2})},
+        ["streaming-platform:flink.clusters.claims.taskManagers.min:", "5 is above max, 2", "lower min, or raise max"],
+    ),
+    "more slots than parallelism": (
+        {"flink": flink(maxParallelism=4, taskManagers={"max": 3, "slots": 2})},
+        ["streaming-platform:flink.clusters.claims.maxParallelism:", "4 is below", "3 x 2", "raise it to 6"],
+    ),
+    "a name that is too long": (
+        {"flink": {"clusters": {"c" * 46: JOB}}},
+        [f"streaming-platform:flink.clusters.{'c' * 46}:", "46 characters", "at most 45", "choose a shorter one"],
+    ),
+    "a name that Kubernetes does not take": (
+        {"flink": {"clusters": {"Claims_1": JOB}}},
+        ["streaming-platform:flink.clusters.Claims_1:", "'Claims_1'", "lower-case letters, digits and dashes"],
+    ),
+    "a name that is taken": (
+        {"flink": {"clusters": {"kafka": JOB}}},
+        ["streaming-platform:flink.clusters.kafka:", "'kafka' is taken", "choose one other than"],
+    ),
+    "a namespace that is too long": (
+        {"environment": "e" * 64},
+        ["streaming-platform:environment:", "64 characters", "at most 63", "choose a shorter one"],
+    ),
+    "a topic name that Kafka does not take": (
+        {"kafka": {"topics": {"two words": TOPIC}}},
+        ["streaming-platform:kafka.topics.two words:", "'two words'", "at most 249 letters"],
+    ),
+    "a missing value": (
+        {"kafka": {"topics": {"events": {"partitions": 4}}}},
+        ["streaming-platform:kafka.topics.events.replicas:", "missing", "add it", "Brokers that hold a copy"],
+    ),
+    "a missing job": (
+        {"flink": {"clusters": {"claims": {"mainClass": "Job"}}}},
+        ["streaming-platform:flink.clusters.claims.jar:", "neither is given", "exactly one of jar and image"],
+    ),
+    "two jobs": (
+        {"flink": flink(jar="a.jar")},
+        ["streaming-platform:flink.clusters.claims.jar:", "'a.jar'", "exactly one of jar and image"],
+    ),
+    "text for a number": (
+        {"kafka": {"brokers": "3"}},
+        ["streaming-platform:kafka.brokers:", "'3' is text", "write a whole number"],
+    ),
+    "a fraction for a whole number": (
+        {"kafka": {"memoryMib": 1024.5}},
+        ["streaming-platform:kafka.memoryMib:", "1024.5 is a number", "write a whole number"],
+    ),
+    "a number for a section": (
+        {"kafka": 3},
+        ["streaming-platform:kafka:", "3 is a number", "write a mapping"],
+    ),
+    "an empty section": (
+        {"kafka": None},
+        ["streaming-platform:kafka:", "None is empty", "write a mapping"],
+    ),
+    "text for a boolean": (
+        {"dataProtection": "no"},
+        ["streaming-platform:dataProtection:", "'no' is text", "write true or false"],
+    ),
+    "a mapping for a list": (
+        {"flink": flink(arguments={"topic": "events"})},
+        ["streaming-platform:flink.clusters.claims.arguments:", "a mapping of topic", "write a list"],
+    ),
+    "a number below its bound": (
+        {"kafka": {"memoryMib": 256}},
+        ["streaming-platform:kafka.memoryMib:", "256 is below 512", "raise it"],
+    ),
+    "no CPU": (
+        {"zookeeper": {"cpu": 0}},
+        ["streaming-platform:zookeeper.cpu:", "0 is not above 0", "raise it"],
+    ),
+    "CPU finer than Kubernetes counts": (
+        {"zookeeper": {"cpu": 0.0001}},
+        ["streaming-platform:zookeeper.cpu:", "0.0001", "at most three decimals"],
+    ),
+    "a CPU request above the limit": (
+        {"flink": flink(jobManager={"cpu": 2, "cpuLimit": 1})},
+        ["streaming-platform:flink.clusters.claims.jobManager.cpu:", "2.0 is above cpuLimit, 1.0", "raise cpuLimit"],
+    ),
+    "a CPU target that is never reached": (
+        {"flink": flink(taskManagers={"cpu": 1, "cpuLimit": 1}, autoscaling={"cpuPercent": 150})},
+        ["streaming-platform:flink.clusters.claims.autoscaling.cpuPercent:", "150", "100 percent", "lower it"],
+    ),
+    "more replicas than brokers": (
+        {"kafka": {"brokers": 1, "topics": {"events": {"partitions": 1, "replicas": 3}}}},
+        ["streaming-platform:kafka.topics.events.replicas:", "3 is above the number of brokers, 1", "raise brokers"],
+    ),
+    "more in-sync replicas than replicas": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"min.insync.replicas": 2}}}}},
+        ["streaming-platform:kafka.topics.events.config.min.insync.replicas:", "'2'", "from 1 to 1", "raise replicas"],
+    ),
+    "retention said twice": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"retention.ms": 5}}}}},
+        ["streaming-platform:kafka.topics.events.config.retention.ms:", "'5'", "set retentionMillis instead"],
+    ),
+    "admin ports that collide": (
+        {"kafka": {"brokers": 3, "adminPort": 9091}},
+        ["streaming-platform:kafka.adminPort:", "9091", "9091 to 9093", "none of 9092, 9093", "use 19092"],
+    ),
+    "admin ports beyond the last": (
+        {"kafka": {"brokers": 3, "adminPort": 65534}},
+        ["streaming-platform:kafka.adminPort:", "65534 to 65536", "at most 65535"],
+    ),
+    "an option that the platform owns": (
+        {"flink": flink(configuration={"rest.port": 8082})},
+        ["streaming-platform:flink.clusters.claims.configuration:", "rest.port", "'8082'", "leave it out"],
+    ),
+    "an image without a version": (
+        {"images": {"kafka": "apache/kafka"}},
+        ["streaming-platform:images.kafka:", "'apache/kafka'", "add a tag"],
+    ),
+    "an access mode that does not exist": (
+        {"storage": {"accessMode": "ReadWriteTwice"}},
+        ["streaming-platform:storage.accessMode:", "'ReadWriteTwice'", "'ReadWriteOnce' or 'ReadWriteMany'"],
+    ),
+    "a kind that does not exist": (
+        {"kind": "staging"},
+        ["streaming-platform:kind:", "'staging'", "use one of cluster, environment"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named_with_key_value_bound_and_remedy(case: str) -> None:
+    config, words = BAD[case]
+    message = refusal(**config)
+    assert message.startswith("streaming-platform:")
+    assert len(message.splitlines()) == 1, message
+    assert [word for word in words if word not in message] == [], message
+
+
+def test_all_problems_are_told_at_once() -> None:
+    message = refusal(zookeeper={"members": 2}, kafka={"brokers": 0}, image={})
+    assert [line.partition(": ")[0] for line in message.splitlines()] == [
+        "streaming-platform:zookeeper.members",
+        "streaming-platform:kafka.brokers",
+        "streaming-platform:image",
+    ]
+
+
+def test_a_key_of_another_project_is_a_mistake_and_one_of_pulumi_is_not() -> None:
+    config = prefixed({"kind": "environment", "environment": "dev"})
+    assert parse({**config, "pulumi:tags": {"team": "data"}}) == parse(config)
+    with pytest.raises(SettingsError, match=r"streaming:kafka: no such setting.*start with streaming-platform:"):
+        parse({**config, "streaming:kafka": {}})
+
+
+def test_a_missing_kind_is_named() -> None:
+    with pytest.raises(SettingsError, match="streaming-platform:kind: is missing: use one of cluster, environment"):
+        parse({})
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, ["streaming-platform:environments:", "missing", "add it"]),
+        ({"environments": {}}, ["streaming-platform:environments:", "empty", "at least one entry"]),
+        ({"environments": {"Dev": {}}}, ["streaming-platform:environments.Dev:", "'Dev'", "lower-case"]),
+        (
+            {"environments": {"dev": {"limits": {"defaultMemoryMib": 512, "maxMemoryMib": 256}}}},
+            ["environments.dev.limits.defaultMemoryMib:", "512 is above maxMemoryMib, 256", "lower it"],
+        ),
+        ({"environments": {"dev": {}}, "server": "10.0.0.1"}, ["streaming-platform:server:", "'10.0.0.1'", "https://"]),
+    ],
+)
+def test_bad_input_for_the_cluster_is_named(config: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(prefixed({"kind": "cluster", **config}))
+    assert [word for word in words if word not in str(caught.value)] == [], caught.value
+
+
+def test_zero_and_false_are_values() -> None:
+    assert environment(dataProtection=False).data_protection is False
+    assert (
+        environment(flink=flink(taskManagers={"offHeapMib": 0})).flink.clusters["claims"].task_managers.off_heap_mib
+        == 0
+    )
+
+
+def test_numbers_and_booleans_become_the_text_that_programs_want() -> None:
+    cluster = environment(flink=flink(arguments=["--count", 3, True, 0.5], configuration={"a.b": False}))
+    assert cluster.flink.clusters["claims"].arguments == ("--count", "3", "true", "0.5")
+    assert cluster.flink.clusters["claims"].configuration == {"a.b": "false"}
+
+
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, "1"), (2, "1"), (3, "2")])
+def test_a_write_survives_the_loss_of_one_replica(replicas: int, in_sync: str) -> None:
+    topic = environment(kafka={"topics": {"events": {"partitions": 1, "replicas": replicas}}}).kafka.topics["events"]
+    assert topic.properties == {"retention.ms": "604800000", "min.insync.replicas": in_sync}
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        environment().kafka.brokers = 5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("stack", "kind"),
+    [
+        ("cluster", ClusterSettings),
+        ("dev", EnvironmentSettings),
+        ("test", EnvironmentSettings),
+        ("ops", EnvironmentSettings),
+    ],
+)
+def test_the_stack_files_are_valid(stack: str, kind: type) -> None:
+    path = STACKS / f"Pulumi.{stack}.yaml"
+    assert isinstance(load_file(path), kind)
+    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+
+
+def test_every_environment_of_the_stack_files_has_its_namespace() -> None:
+    cluster = load_file(STACKS / "Pulumi.cluster.yaml")
+    assert isinstance(cluster, ClusterSettings)
+    for stack, namespace in cluster.environments.items():
+        loaded = load_file(STACKS / f"Pulumi.{stack}.yaml")
+        assert isinstance(loaded, EnvironmentSettings)
+        assert loaded.environment == stack
+        assert loaded.data_protection == namespace.data_protection == (stack == "ops")
+
+
+@pytest.mark.parametrize("stack", ["dev", "test", "ops"])
+def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) -> None:
+    cluster, loaded = load_file(STACKS / "Pulumi.cluster.yaml"), load_file(STACKS / f"Pulumi.{stack}.yaml")
+    assert isinstance(cluster, ClusterSettings)
+    assert isinstance(loaded, EnvironmentSettings)
+    quota, limits = cluster.environments[stack].quota, cluster.environments[stack].limits
+    sizes = [
+        *[(loaded.zookeeper.cpu, loaded.zookeeper.memory_mib)] * loaded.zookeeper.members,
+        *[(loaded.kafka.cpu, loaded.kafka.memory_mib)] * loaded.kafka.brokers,
+    ]
+    for each in loaded.flink.clusters.values():
+        sizes.append((each.job_manager.cpu, each.job_manager.memory_mib))
+        sizes.extend([(each.task_managers.cpu, each.task_managers.memory_mib)] * each.task_managers.max)
+    assert sum(cpu for cpu, _ in sizes) <= quota.cpu
+    assert sum(memory for _, memory in sizes) <= quota.memory_mib
+    assert max(memory for _, memory in sizes) <= limits.max_memory_mib
+    claims = (
+        loaded.zookeeper.members * loaded.zookeeper.storage_mib
+        + loaded.kafka.brokers * loaded.kafka.storage_mib
+        + sum(each.storage_mib for each in loaded.flink.clusters.values())
+    )
+    assert claims <= quota.storage_mib
+
+
+def test_dev_fits_on_two_cpus_beside_other_work() -> None:
+    dev = load_file(STACKS / "Pulumi.dev.yaml")
+    assert isinstance(dev, EnvironmentSettings)
+    (claims,) = dev.flink.clusters.values()
+    fixed = dev.zookeeper.members * dev.zookeeper.cpu + dev.kafka.brokers * dev.kafka.cpu + claims.job_manager.cpu
+    assert fixed + claims.task_managers.max * claims.task_managers.cpu <= 1.3
+
+
+def test_the_reference_jobs_transactions_fit_the_brokers() -> None:
+    for stack in ("dev", "test", "ops"):
+        loaded = load_file(STACKS / f"Pulumi.{stack}.yaml")
+        assert isinstance(loaded, EnvironmentSettings)
+        arguments = loaded.flink.clusters["claims"].arguments
+        options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        assert options["--delivery-guarantee"] == "EXACTLY_ONCE"
+        assert int(options["--transaction-timeout-millis"]) <= 3600 * 1000
+        for topic in ("--input-topic", "--output-topic", "--dead-letter-topic"):
+            assert options[topic] in loaded.kafka.topics
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, ["No such file", "name an existing stack file"]),
+        ("a: [", ["is not YAML", "correct it"]),
+        ("", ["has no mapping `config`", "add it"]),
+        ("config: 3", ["has no mapping `config`", "add it"]),
+    ],
+)
+def test_a_stack_file_that_cannot_be_read_is_named(text: str | None, words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.dev.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_file(path)
+    assert [word for word in [str(path), *words] if word not in str(caught.value)] == [], caught.value
+
+
+def test_secrets_of_a_stack_file_stay_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.dev.yaml"
+    secret = {"streaming-platform:kubeconfig": {"secure": "v1:cipher"}}
+    path.write_text(json.dumps({"config": prefixed({"kind": "environment", "environment": "dev"}) | secret}))
+    loaded = load_file(path)
+    assert isinstance(loaded, EnvironmentSettings)
+    assert loaded.kubeconfig is not None
+    assert loaded.kubeconfig.get_secret_value() == "v1:cipher"
+    assert "v1:cipher" not in repr(loaded)
+
+
+def test_the_engine_hands_over_structures_and_booleans_as_json() -> None:
+    config = {"kind": "environment", "environment": "dev", "dataProtection": "false", "kafka": '{"brokers": 1}'}
+    loaded = loaded_with({**config, "kubeconfig": "{}"}, secrets=["streaming-platform:kubeconfig"])
+    assert isinstance(loaded, EnvironmentSettings)
+    assert loaded.data_protection is False
+    assert loaded.kafka.brokers == 1
+    assert loaded.kubeconfig is not None
+    assert loaded.kubeconfig.get_secret_value() == "{}"
+
+
+def test_a_kubeconfig_that_is_not_encrypted_is_refused_without_showing_it() -> None:
+    config = {"kind": "environment", "environment": "dev", "kubeconfig": "token: abc"}
+    with pytest.raises(SettingsError, match=r"kubeconfig: is not encrypted: set it with .* --secret") as caught:
+        loaded_with(config, secrets=[])
+    assert "abc" not in str(caught.value)
+
+
+def test_an_images_name_follows_from_what_is_in_it() -> None:
+    def image(**changes: Any) -> str:
+        given: dict[str, Any] = {"registry": None, "cluster": "claims", "flink": "flink:2", "jar": b"1", **changes}
+        return settings.job_image(**given)
+
+    assert image().startswith("localhost/streaming-platform/claims:")
+    assert image(registry="registry.example:5000/a").startswith("registry.example:5000/a/streaming-platform/claims:")
+    names = {image(), image(jar=b"2"), image(flink="flink:3"), image(cluster="other")}
+    assert len(names) == 4
+    assert image() == image()
+    assert len(image().rpartition(":")[2]) == 16
+
+
+def test_an_image_is_taken_as_given_or_built_from_the_jar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    (tmp_path / "job.jar").write_bytes(b"1")
+    clusters = {
+        "given": JOB,
+        "built": {"jar": "job.jar", "mainClass": "Job"},
+        "missing": {"jar": "no.jar", "mainClass": "J"},
+    }
+    loaded = environment(flink={"clusters": clusters}, images={"registry": "registry.example"})
+    assert settings.flink_image(loaded, "given") == JOB["image"]
+    assert settings.flink_image(loaded, "built") == settings.job_image(
+        registry="registry.example", cluster="built", flink=loaded.images.flink, jar=b"1"
+    )
+    with pytest.raises(
+        SettingsError, match=r"streaming-platform:flink\.clusters\.missing\.jar: 'no\.jar'.*make images"
+    ):
+        settings.flink_image(loaded, "missing")
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    written = json.loads((STACKS / "schema.json").read_text())
+    assert written == schema(), "run: python -m stacks.settings > stacks/schema.json"
+
+
+def test_the_schema_knows_the_keys_as_they_are_written() -> None:
+    definitions: Any = schema()["$defs"]
+    assert "streaming-platform:zookeeper" in definitions["EnvironmentSettings"]["properties"]
+    assert "memoryMib" in definitions["ZooKeeperSettings"]["properties"]
+    assert definitions["ZooKeeperSettings"]["additionalProperties"] is False
+    assert definitions["TopicSettings"]["required"] == ["partitions", "replicas"]
