@@ -237,7 +237,6 @@ NODE_PACKAGES = {
     "iproute2": "ip",
     "openssl": "openssl",
     "util-linux": "nsenter",
-    "kmod": "modprobe",
 }
 
 

@@ -1,0 +1,87 @@
+"""The commands behind the Makefile: python -m local COMMAND."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from components.kafka.admin import KafkaUnreachableError
+from local.progress import LocalError, say
+from stacks.settings import SettingsError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="Brings the streaming platform up on a cluster."
+    )
+    parser.add_argument("--name", default="local", help="name of the local cluster")
+    parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in {
+        "up": "tools, local Kubernetes, stacks, proof",
+        "prove": "10,000 records through the platform",
+        "status": "what runs",
+        "images": "pull or build the images",
+        "env": "print the export lines for pulumi and kubectl",
+    }.items():
+        commands.add_parser(name, help=text)
+    for name in ("preview", "destroy", "refresh", "kubeconfig"):
+        commands.add_parser(name, help=f"{name} of a stack").add_argument("stack")
+    commands.add_parser("down", help="stop the local cluster").add_argument("--data", choices=["keep", "delete"])
+    commands.add_parser("test", help="run the tests").add_argument("level", nargs="?", default="")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported here so that --help and bad arguments answer at once.
+    from local import platform, prove, testing
+    from local.pulumi import environment_settings, stack_file
+
+    target = platform.Target(arguments.name, arguments.context)
+    match arguments.command:
+        case "up":
+            changed = platform.up(target)
+            prove.after_up(target, changed=changed)
+        case "prove":
+            prove.prove(target)
+        case "status":
+            prove.status(target)
+        case "images":
+            platform.tell_ways({}, platform.get_images(environment_settings(stack_file("dev")), public=True))
+        case "preview":
+            platform.preview(target, arguments.stack)
+        case "refresh":
+            platform.workspace(target).pulumi("refresh", arguments.stack, "--yes")
+        case "destroy":
+            platform.workspace(target).pulumi("destroy", arguments.stack, "--yes")
+        case "down":
+            platform.down(target, arguments.data)
+        case "kubeconfig":
+            say(f"export KUBECONFIG={platform.deployer_kubeconfig(target, arguments.stack)}")
+        case "env":
+            say("\n".join(platform.export_lines(target)))
+        case _:
+            return testing.run_tests(target, arguments.level)
+    return 0
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Run one command; what the user can act on is one message, without a traceback."""
+    arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return _run(arguments)
+    except (LocalError, SettingsError, KafkaUnreachableError) as error:
+        print(f"\n{Path(sys.argv[0]).parent.name} {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command can simply be run again", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

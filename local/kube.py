@@ -1,0 +1,71 @@
+"""kubectl, as one deployer in one namespace."""
+
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from local.progress import LocalError, run
+
+
+def field(document: Any, *path: str, default: Any = None) -> Any:
+    """The value at a path of a parsed document, or the default where a step of the path is missing."""
+    for name in path:
+        if not isinstance(document, dict):
+            return default
+        document = cast("dict[str, Any]", document).get(name)
+    return default if document is None else document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kube:
+    """A kubeconfig and a namespace."""
+
+    bin: Path
+    kubeconfig: Path
+    namespace: str
+    context: str = ""  # empty: the kubeconfig's own
+
+    def words(self, *words: str) -> list[str]:
+        """A kubectl command line."""
+        context = ["--context", self.context] if self.context else []
+        return [str(self.bin / "kubectl"), "--kubeconfig", str(self.kubeconfig), *context, "-n", self.namespace, *words]
+
+    def run(self, *words: str, stdin: str | None = None) -> str:
+        """Run kubectl and return what it prints. Raises LocalError when it fails."""
+        return run(self.words(*words), stdin=stdin)
+
+    def get(self, *words: str) -> dict[str, Any]:
+        """`kubectl get` as parsed JSON; an object that is not there is empty."""
+        text = self.run("get", *words, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else {}
+
+    @contextmanager
+    def forward(self, target: str, port: int) -> Generator[str]:
+        """Forward a free local port to a pod's or Service's port; yields `127.0.0.1:<local port>`."""
+        words = self.words("port-forward", "--address", "127.0.0.1", target, f":{port}")
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert child.stdout
+            first = child.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", first)
+            if not found:
+                raise LocalError(f"no port-forward to {target}: {first}{child.stdout.read()}")
+            yield f"127.0.0.1:{found[1]}"
+        finally:
+            child.terminate()
+            child.wait()
+
+    def rest(self, target: str, port: int, *paths: str) -> list[Any]:
+        """GET JSON documents from a pod's HTTP port."""
+        with self.forward(target, port) as address:
+            answers: list[Any] = []
+            for path in paths:
+                with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+                    answers.append(json.load(answer))
+            return answers

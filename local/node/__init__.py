@@ -1,0 +1,1 @@
+"""A real single-node Kubernetes in a network and mount namespace of its own."""

@@ -1,0 +1,185 @@
+"""One platform, on a local node or on a cluster that exists: bringing it up, looking at it, taking it down."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import images, preflight
+from local.node import lifecycle
+from local.node.config import PAUSE_IMAGE
+from local.paths import ROOT, lock, state
+from local.progress import LocalError, run, say, step
+from local.pulumi import Workspace, environment_settings, stack_file
+from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
+from stacks.settings import EnvironmentSettings, flink_image, load_file
+
+STACKS = ("cluster", "dev")  # what `make up` applies, in this order
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which cluster a command is about: a local node's name, or a kube context."""
+
+    name: str
+    context: str  # empty: the local node
+
+    @property
+    def state(self) -> Path:
+        """Where this platform's Pulumi state and keys lie."""
+        if not self.context:
+            return state(self.name)
+        readable = "".join(c if c.isalnum() else "-" for c in self.context)[:40]
+        return state(f"context-{readable}-{hashlib.sha256(self.context.encode()).hexdigest()[:6]}")
+
+
+def get_tools(*, node: bool) -> tuple[Path, Mapping[str, str]]:
+    """Find or make the tools; a local node's too if asked for."""
+    packages = ensure_packages(NODE_PACKAGES) if node else ""
+    directory, ways = ensure_tools(client_tools() + (node_tools() if node else []))
+    return directory, {**ways, **({"Debian packages": packages} if packages else {})}
+
+
+def build_jars(settings: EnvironmentSettings) -> None:
+    """Build the reference job if a Flink cluster of this stack runs it and its sources changed since it was built."""
+    jar = ROOT / "jobs" / "target" / "reference-job.jar"
+    if jar not in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
+        return
+    digest = hashlib.sha256()
+    for path in sorted([ROOT / "jobs" / "pom.xml", *(ROOT / "jobs" / "src").rglob("*.*")]):
+        digest.update(path.read_bytes())
+    stamp = jar.with_suffix(".sources")
+    if jar.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    if not shutil.which("mvn"):
+        raise LocalError("mvn: not found on PATH. Building the reference job needs Java 17 and Maven")
+    with step("reference job: building with Maven"):
+        run(["mvn", "-q", "-B", "-f", ROOT / "jobs" / "pom.xml", "-DskipTests", "package"])
+    stamp.write_text(digest.hexdigest())
+
+
+def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:
+    """Pull or build the images that an environment runs: the public ones if asked for, and its jobs' own."""
+    build_jars(settings)
+    named = settings.images
+    made = [images.ensure(name) for name in (PAUSE_IMAGE, named.flink, named.kafka, named.zookeeper)] if public else []
+    for name, cluster in settings.flink.clusters.items():
+        if cluster.jar:
+            made.append(images.job_image(flink_image(settings, name), named.flink, ROOT / cluster.jar))
+    return made
+
+
+def workspace(target: Target) -> Workspace:
+    """The Pulumi workspace of a platform. Raises LocalError when its tools or its cluster are not there."""
+    directory, _ = get_tools(node=False)
+    admin_port = None
+    if target.context:
+        kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        server = preflight.server(directory / "kubectl", kubeconfig, target.context)
+        context = target.context
+    else:
+        at = lifecycle.layout(target.name, directory)
+        if not lifecycle.kubeconfig(at).exists():
+            raise LocalError(f"there is no local cluster {target.name}: make up makes one")
+        kubeconfig, server, context = str(lifecycle.kubeconfig(at)), at.server, at.context
+        admin_port = at.admin_port
+    overlay: dict[str, dict[str, object]] = {"cluster": {"server": server, "context": context}}
+    if admin_port:
+        overlay["dev"] = {"kafka": {"adminPort": admin_port}}
+    return Workspace(state=target.state, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
+
+
+def up(target: Target) -> bool:
+    """Bring the platform up; return whether anything changed."""
+    load_file(stack_file("cluster"))  # bad settings end here, before anything is made
+    settings = environment_settings(stack_file("dev"))
+    if target.context:
+        return _up_elsewhere(target, settings)
+    lifecycle.check_machine()
+    with lock(target.state / ".up.lock"):
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
+            directory, ways = get_tools(node=True)
+            ready = loading.result()
+        at = lifecycle.layout(target.name, directory)
+        if lifecycle.is_up(at):
+            lifecycle.load_images(at, ready)
+        else:
+            tell_ways(ways, ready)
+            lifecycle.up(at, ready)
+        return apply(target)
+
+
+def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
+    directory, ways = get_tools(node=False)
+    tell_ways(ways, [])
+    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    preflight.check(directory / "kubectl", kubeconfig, target.context, settings)
+    for image in get_images(settings, public=False):
+        images.push(image)
+    return apply(target)
+
+
+def apply(target: Target) -> bool:
+    """Apply the stacks in order; return whether anything changed."""
+    work = workspace(target)
+    changed = [work.up(stack) for stack in STACKS]
+    return any(changed)
+
+
+def preview(target: Target, stack: str) -> None:
+    """Show what `pulumi up` would change in a stack, property by property."""
+    work = workspace(target)
+    if stack != "cluster":
+        build_jars(work.settings(stack))  # the names of job images follow from the jars
+    work.pulumi("preview", stack, "--diff")
+
+
+def tell_ways(ways: Mapping[str, str], ready: list[images.Image]) -> None:
+    """Say which way each tool and image came."""
+    for name, way in {**ways, **{image.name: image.origin for image in ready}}.items():
+        say(f"    {name:<36} {way}")
+
+
+def down(target: Target, data: str) -> None:
+    """Take a local cluster down."""
+    lifecycle.check_machine()
+    directory = target.state
+    lifecycle.down(target.name, delete_data=data == "delete")
+    left = lifecycle.leftovers(target.name)
+    if left:
+        raise LocalError(f"still on this machine after taking {target.name} down: {', '.join(left)}. Run it again")
+    if data == "delete":
+        say(f"  {target.name} is down, and its data is deleted")
+    elif directory.exists():
+        say(f"  {target.name} is down; its volumes, keys and Pulumi state are kept in {directory}")
+        say("  make up brings it back; make down DATA=delete deletes them")
+    else:
+        say(f"  {target.name} is not there: nothing to do")
+
+
+def deployer_kubeconfig(target: Target, stack: str) -> Path:
+    """Write the kubeconfig of a stack's deployer (0600) and return its path; `cluster`: the administrator's."""
+    work = workspace(target)
+    if stack == "cluster":
+        return Path(work.kubeconfig)
+    environment = work.settings(stack).environment
+    text = work.outputs("cluster").get("kubeconfigs", {}).get(environment)
+    if not text:
+        raise LocalError(f"the stack cluster has no kubeconfig for {environment}: run make up")
+    path = target.state / f"{environment}.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    return path
+
+
+def export_lines(target: Target) -> list[str]:
+    """Shell lines with which `pulumi` and `kubectl` work by hand on this platform."""
+    work = workspace(target)
+    environment = work.environment()
+    names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "KUBECONFIG")
+    return [f"export PATH={work.bin}:$PATH"] + [f"export {n}={environment[n]}" for n in names if n in environment]

@@ -1,0 +1,213 @@
+"""Whether a cluster that exists can carry the platform: one table, before anything is created."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.kube import field
+from local.progress import LocalError, run, say
+from stacks.settings import EnvironmentSettings
+
+OLDEST_MINOR = 30  # HPA on ContainerResource metrics is stable since Kubernetes 1.30
+RIGHTS = (
+    ("create", "namespaces"),
+    ("create", "roles.rbac.authorization.k8s.io"),
+    ("create", "rolebindings.rbac.authorization.k8s.io"),
+    ("create", "resourcequotas"),
+    ("create", "networkpolicies.networking.k8s.io"),
+    ("create", "serviceaccounts"),
+    ("create", "secrets"),
+)
+# DaemonSets of network plug-ins that enforce NetworkPolicy; another may do so too, hence "unknown" and not "no".
+POLICY_AGENTS = ("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "canal", "kube-network-policies")
+_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the table."""
+
+    subject: str
+    verdict: str  # ok, warning, failed
+    text: str
+
+
+def quantity(text: str) -> float:
+    """Parse a Kubernetes quantity (`500m`, `16Gi`, `2`) into its plain number."""
+    if text.endswith("m"):
+        return float(text[:-1]) / 1000
+    for unit, factor in _UNITS.items():
+        if text.endswith(unit):
+            return float(text[: -len(unit)]) * factor
+    return float(text)
+
+
+def server(kubectl: Path, kubeconfig: str, context: str) -> str:
+    """The API server's address of a kube context. Raises LocalError that names the contexts there are."""
+    config = json.loads(run([kubectl, "--kubeconfig", kubeconfig, "config", "view", "-o", "json"]))
+    contexts: dict[str, Any] = {entry["name"]: entry["context"] for entry in field(config, "contexts", default=[])}
+    if context not in contexts:
+        there = ", ".join(sorted(contexts)) or "none"
+        raise LocalError(f"CONTEXT={context}: no such context in {kubeconfig}; there are: {there}")
+    clusters: dict[str, Any] = {entry["name"]: entry["cluster"] for entry in field(config, "clusters", default=[])}
+    return str(clusters[contexts[context]["cluster"]]["server"])
+
+
+def check(kubectl: Path, kubeconfig: str, context: str, settings: EnvironmentSettings) -> None:
+    """Print the table. Raises LocalError with the remedies when anything failed."""
+    server(kubectl, kubeconfig, context)
+
+    def ask(*words: str) -> str:
+        return run([kubectl, "--kubeconfig", kubeconfig, "--context", context, "--request-timeout=10s", *words])
+
+    def items(*words: str) -> list[dict[str, Any]]:
+        return json.loads(ask("get", *words, "-o", "json"))["items"]
+
+    findings = [
+        _guard("API server", lambda: api_version(json.loads(ask("version", "-o", "json")))),
+        _guard("rights", lambda: rights(ask)),
+        _guard("storage class", lambda: storage(items("storageclasses"), items("nodes"), settings)),
+        _guard("metrics API", lambda: metrics(items("apiservices"))),
+        _guard("capacity", lambda: capacity(items("nodes"), items("pods", "-A"), settings)),
+        _guard("images", lambda: registry(settings)),
+        _guard("network policies", lambda: policies(items("daemonsets", "-A"))),
+    ]
+    say(f"  preflight of {context}:")
+    for finding in findings:
+        say(f"    {finding.subject:<18} {finding.verdict:<8} {finding.text}")
+    failed = [f for f in findings if f.verdict == "failed"]
+    if failed:
+        raise LocalError(
+            f"{context} cannot carry the platform, nothing was created:\n"
+            + "\n".join(f"  {f.subject}: {f.text}" for f in failed)
+        )
+
+
+def _guard(subject: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except LocalError as error:
+        return Finding(subject, "failed", str(error).splitlines()[-1])
+
+
+def api_version(version: Mapping[str, Any]) -> Finding:
+    """Kubernetes 1.30 or later."""
+    told = version["serverVersion"]
+    minor = int("".join(c for c in told["minor"] if c.isdigit()))
+    if (int(told["major"]), minor) < (1, OLDEST_MINOR):
+        return Finding("API server", "failed", f"{told['gitVersion']}; 1.{OLDEST_MINOR} or later is needed: upgrade it")
+    return Finding("API server", "ok", told["gitVersion"])
+
+
+def rights(ask: Callable[..., str]) -> Finding:
+    """The administrator's rights that the stack `cluster` uses."""
+    missing: list[str] = []
+    for verb, resource in RIGHTS:
+        try:
+            ask("auth", "can-i", verb, resource, "-A")
+        except LocalError:
+            missing.append(f"{verb} {resource}")
+    if missing:
+        return Finding("rights", "failed", f"missing: {', '.join(missing)}; use a context of an administrator")
+    return Finding("rights", "ok", "an administrator's")
+
+
+def storage(
+    classes: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
+) -> Finding:
+    """A storage class there is, and an access mode that fits the number of nodes."""
+    default = "storageclass.kubernetes.io/is-default-class"
+    names = [str(c["metadata"]["name"]) for c in classes]
+    wanted = settings.storage.class_name
+    defaults = [str(c["metadata"]["name"]) for c in classes if field(c, "metadata", "annotations", default) == "true"]
+    if wanted and wanted not in names:
+        there = ", ".join(names) or "none"
+        return Finding("storage class", "failed", f"storage.class {wanted} is not there; there are: {there}")
+    if not wanted and not defaults:
+        return Finding("storage class", "failed", "no default: set storage.class, or mark one as the default")
+    schedulable = [n for n in nodes if not field(n, "spec", "unschedulable")]
+    mode = settings.storage.access_mode
+    if len(schedulable) > 1 and mode != "ReadWriteMany" and settings.flink.clusters:
+        return Finding(
+            "storage class",
+            "failed",
+            f"storage.accessMode is {mode} on {len(schedulable)} nodes, where Flink's checkpoints and HA files must be "
+            "reachable from each: set storage.accessMode to ReadWriteMany with a class that has it (NFS, CephFS, EFS)",
+        )
+    return Finding("storage class", "ok", f"{wanted or defaults[0]}, {mode}, {len(schedulable)} schedulable node(s)")
+
+
+def metrics(services: Sequence[Mapping[str, Any]]) -> Finding:
+    """The resource metrics API, without which the autoscaler is blind."""
+    for service in services:
+        if service["metadata"]["name"] == "v1beta1.metrics.k8s.io":
+            for condition in field(service, "status", "conditions", default=[]):
+                if condition["type"] == "Available" and condition["status"] == "True":
+                    return Finding("metrics API", "ok", "available")
+            return Finding("metrics API", "failed", "registered but not available: look at metrics-server")
+    return Finding("metrics API", "failed", "not there, and the autoscaler needs it: install metrics-server")
+
+
+def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
+    """Cores and MiB that the environment's containers request when every autoscaler is at its maximum."""
+    cpu = settings.zookeeper.members * settings.zookeeper.cpu + settings.kafka.brokers * settings.kafka.cpu
+    mib = (
+        settings.zookeeper.members * settings.zookeeper.memory_mib + settings.kafka.brokers * settings.kafka.memory_mib
+    )
+    for cluster in settings.flink.clusters.values():
+        workers, manager = cluster.task_managers, cluster.job_manager
+        cpu += manager.cpu + workers.max * workers.cpu
+        mib += manager.memory_mib + workers.max * workers.memory_mib
+    return cpu, mib
+
+
+def capacity(
+    nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
+) -> Finding:
+    """What is free against what the stack asks for with every autoscaler at its maximum."""
+    usable = [n for n in nodes if not field(n, "spec", "unschedulable")]
+    cpu = sum(quantity(n["status"]["allocatable"]["cpu"]) for n in usable)
+    memory = sum(quantity(n["status"]["allocatable"]["memory"]) for n in usable)
+    for pod in pods:
+        if pod["metadata"]["namespace"] == settings.environment:
+            continue  # asked for below
+        if field(pod, "status", "phase") in ("Succeeded", "Failed"):
+            continue
+        for container in pod["spec"]["containers"]:
+            cpu -= quantity(field(container, "resources", "requests", "cpu", default="0"))
+            memory -= quantity(field(container, "resources", "requests", "memory", default="0"))
+    asked_cpu, asked_mib = requests_at_maximum(settings)
+    text = (
+        f"free {cpu:.2f} CPU, {memory / 2**30:.1f} GiB; asked for, autoscalers at maximum: "
+        f"{asked_cpu:.2f} CPU, {asked_mib / 1024:.1f} GiB"
+    )
+    if cpu < asked_cpu or memory < asked_mib * 2**20:
+        return Finding("capacity", "failed", f"{text}; lower taskManagers.max, cpu or memoryMib, or add nodes")
+    return Finding("capacity", "ok", text)
+
+
+def registry(settings: EnvironmentSettings) -> Finding:
+    """A registry for the images of our own, where a Flink cluster has any."""
+    own = [name for name, cluster in settings.flink.clusters.items() if cluster.jar]
+    if own and not settings.images.registry:
+        return Finding(
+            "images",
+            "failed",
+            f"Flink cluster {', '.join(own)} runs a jar, whose image must come from a registry: set images.registry",
+        )
+    return Finding("images", "ok", f"own images in {settings.images.registry}" if own else "public ones only")
+
+
+def policies(daemon_sets: Sequence[Mapping[str, Any]]) -> Finding:
+    """Whether something is known to enforce NetworkPolicy; without it namespaces are not apart on the network."""
+    names = [str(d["metadata"]["name"]) for d in daemon_sets]
+    found = [name for name in names if name.startswith(POLICY_AGENTS)]
+    if found:
+        return Finding("network policies", "ok", f"enforced by {found[0]}")
+    return Finding(
+        "network policies",
+        "warning",
+        "no agent that is known to enforce them: environments are not apart on the network",
+    )

@@ -1,0 +1,243 @@
+"""The proof that the platform works: records of this run go in, and each comes out exactly once."""
+
+import io
+import json
+import subprocess
+import tarfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from components.kafka.admin import PodConnection, forward
+from local.kube import Kube, field
+from local.platform import Target, deployer_kubeconfig, workspace
+from local.progress import LocalError, say, step
+from stacks.settings import EnvironmentSettings
+
+RECORDS = 10_000
+PAYLOADS = 100  # claims share payloads: what is proved is the reading, not the disk
+TIMEOUT_SECONDS = 180
+GRACE_SECONDS = 8  # after the last id: longer than a checkpoint interval, so that a repetition would show
+STACK = "dev"
+CLUSTER = "claims"  # the reference job's Flink cluster
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came out for the ids that went in."""
+
+    sent: int
+    missing: int
+    repeated: int
+    wrong: int  # results whose payload size is not the one that was written
+    dead: int  # dead letters of this run
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        return not (self.missing or self.repeated or self.wrong or self.dead)
+
+
+def kube(target: Target) -> tuple[Kube, EnvironmentSettings]:
+    """kubectl with the rights of the environment's deployer, and the environment's settings."""
+    work = workspace(target)
+    settings = work.settings(STACK)
+    kubeconfig = deployer_kubeconfig(target, STACK)
+    return Kube(bin=work.bin, kubeconfig=kubeconfig, namespace=settings.environment), settings
+
+
+def after_up(target: Target, *, changed: bool) -> None:
+    """Prove after a change, or when the last proof is missing; else say that nothing changed."""
+    proved = target.state / "proved"
+    if not changed and proved.exists():
+        say("\n  Nothing changed since the platform was proved: not proved again (make prove does it).")
+    else:
+        proved.unlink(missing_ok=True)
+        prove(target)
+        proved.touch()
+    status(target)
+
+
+def prove(target: Target) -> None:
+    """Send records and check the results. Raises LocalError with the counts when the proof fails."""
+    at, settings = kube(target)
+    with step(f"proof: {RECORDS:,} records through events -> {CLUSTER} -> results"):
+        proof = run_proof(at, settings, RECORDS)
+    text = (
+        f"{proof.sent:,} sent, {proof.sent - proof.missing:,} came out in {proof.seconds:.1f} s; "
+        f"missing {proof.missing}, repeated {proof.repeated}, wrong {proof.wrong}, dead letters {proof.dead}"
+    )
+    if not proof.holds:
+        raise LocalError(
+            f"the proof failed: {text}\nlook at: kubectl -n {at.namespace} logs deploy/{CLUSTER}-taskmanager"
+        )
+    say(f"  proof: each id came exactly once: {text}")
+
+
+def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
+    """Write payloads, send claims that name them, and read results and dead letters from where they ended before."""
+    run_id = uuid.uuid4().hex[:8]
+    sizes = [64 + 7 * n for n in range(PAYLOADS)]
+    directory = f"/flink-data/payloads/{run_id}"
+    write_payloads(at, CLUSTER, directory, sizes)
+    connection = connection_of(settings)
+    try:
+        with forward(connection, at.kubeconfig.read_text()) as bootstrap:
+            consumer = reader(bootstrap, ["results", "dead-letters"])
+            start = time.monotonic()
+            send(bootstrap, "events", (claim(run_id, directory, n) for n in range(records)))
+            found, dead = _collect(consumer, run_id, records)
+            consumer.close()
+    finally:
+        at.run("exec", f"deploy/{CLUSTER}-jobmanager", "--", "rm", "-rf", directory)
+    times = Counter(result["id"] for result in found)
+    last = max((result["seen"] for result in found), default=time.monotonic())
+    return Proof(
+        sent=records,
+        missing=records - len(times),
+        repeated=sum(count - 1 for count in times.values()),
+        wrong=sum(result["bytes"] != sizes[int(result["id"].split("-")[1]) % PAYLOADS] for result in found),
+        dead=dead,
+        seconds=last - start,
+    )
+
+
+def connection_of(settings: EnvironmentSettings) -> PodConnection:
+    """How to reach the environment's brokers through the Kubernetes API."""
+    return PodConnection(
+        namespace=settings.environment,
+        stateful_set="kafka",
+        brokers=settings.kafka.brokers,
+        admin_port=settings.kafka.admin_port,
+        credentials="",
+    )
+
+
+def claim(run_id: str, directory: str, n: int) -> tuple[str, str]:
+    """Key and value of the n-th record."""
+    key = f"{run_id}-{n}"
+    return key, json.dumps({"id": key, "location": f"file://{directory}/{n % PAYLOADS}", "name": f"claim {n}"})
+
+
+def write_payloads(at: Kube, cluster: str, directory: str, sizes: Sequence[int]) -> None:
+    """Write payload files into a Flink cluster's volume."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for n, size in enumerate(sizes):
+            info = tarfile.TarInfo(str(n))
+            info.size = size
+            tar.addfile(info, io.BytesIO(bytes((n + k) % 251 for k in range(size))))
+    unpack = f"mkdir -p {directory} && tar -x -C {directory}"
+    words = at.words("exec", "-i", f"deploy/{cluster}-jobmanager", "--", "sh", "-c", unpack)
+    done = subprocess.run(words, input=archive.getvalue(), capture_output=True, check=False)
+    if done.returncode != 0:
+        raise LocalError(f"payloads could not be written into {cluster}-jobmanager: {done.stderr.decode()}")
+
+
+def send(bootstrap: str, topic: str, records: Any) -> None:
+    """Produce records, and wait until every one is acknowledged by all in-sync replicas."""
+    failed: list[KafkaError] = []
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20})
+    for key, value in records:
+        producer.produce(topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None)
+        producer.poll(0)
+    left = producer.flush(60)
+    if failed or left:
+        raise LocalError(f"{topic}: {len(failed) + left} records were not acknowledged: {failed[:1]}")
+
+
+def reader(bootstrap: str, topics: Sequence[str]) -> Consumer:
+    """A read_committed consumer that starts at the present end of the topics."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"proof-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+        }
+    )
+    known = consumer.list_topics(timeout=30).topics
+    assigned: list[TopicPartition] = []
+    for topic in topics:
+        if topic not in known:
+            raise LocalError(f"there is no topic {topic}: run make up")
+        for partition in known[topic].partitions:
+            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+            assigned.append(TopicPartition(topic, partition, end))
+    consumer.assign(assigned)
+    return consumer
+
+
+def _collect(consumer: Consumer, run_id: str, expected: int) -> tuple[list[dict[str, Any]], int]:
+    found: list[dict[str, Any]] = []
+    ids: set[str] = set()
+    dead = 0
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    complete = False
+    while time.monotonic() < deadline:
+        for message in consumer.consume(1000, timeout=0.5):
+            value = json.loads(message.value() or b"{}")
+            if message.topic() == "dead-letters":
+                dead += run_id in value.get("record", "")
+            elif value.get("id", "").startswith(f"{run_id}-"):
+                found.append({**value, "seen": time.monotonic()})
+                ids.add(value["id"])
+        if not complete and len(ids) + dead >= expected:
+            complete = True
+            deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+    return found, dead
+
+
+def status(target: Target) -> None:
+    """Print what runs, how it scales and how to reach it."""
+    at, settings = kube(target)
+    say(f"\n  namespace {at.namespace}")
+    for name in settings.flink.clusters:
+        say(f"    Flink {name:<20} {job_state(at, name)}")
+        say(f"    {'':<26} {autoscaler_state(at, name)}")
+    brokers = field(at.get("statefulset", "kafka"), "status", "readyReplicas", default=0)
+    members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
+    say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
+    say(f"    topics: {', '.join(sorted(settings.kafka.topics))}")
+    first = next(iter(settings.flink.clusters), CLUSTER)
+    say(f"""
+  Flink UI:    kubectl -n {at.namespace} port-forward svc/{first}-jobmanager 8081, then http://127.0.0.1:8081
+  kubectl:     eval "$(make -s kubeconfig STACK={STACK})"   (STACK=cluster: the administrator's)
+  by hand:     eval "$(make -s env)"                  pulumi and kubectl as make uses them
+  what next:   edit stacks/Pulumi.{STACK}.yaml, make preview STACK={STACK}, make up""")
+
+
+def job_state(at: Kube, name: str) -> str:
+    """State and parallelism of a cluster's job, as Flink's REST API tells it."""
+    try:
+        jobs = at.rest(f"svc/{name}-jobmanager", 8081, "/jobs/overview")[0]["jobs"]
+        if not jobs:
+            return "no job"
+        job = jobs[0]
+        detail = at.rest(f"svc/{name}-jobmanager", 8081, f"/jobs/{job['jid']}")[0]
+        parallelism = max(vertex["parallelism"] for vertex in detail["vertices"])
+        return f"job {job['state']}, parallelism {parallelism}"
+    except (LocalError, OSError) as error:
+        return f"not reachable ({str(error).splitlines()[0]})"
+
+
+def autoscaler_state(at: Kube, name: str) -> str:
+    """TaskManagers now/min/max and the HPA's metric."""
+    hpa = at.get("hpa", f"{name}-taskmanager")
+    if not hpa:
+        return "no autoscaler"
+    source = field(hpa["spec"]["metrics"][0], "containerResource")
+    current = None
+    for metric in field(hpa, "status", "currentMetrics", default=[]):
+        current = field(metric, "containerResource", "current", "averageUtilization")
+    return (
+        f"TaskManagers {field(hpa, 'status', 'currentReplicas', default=0)} now, "
+        f"{hpa['spec']['minReplicas']} min, {hpa['spec']['maxReplicas']} max; "
+        f"{source['name']} {'unknown' if current is None else f'{current}%'} of "
+        f"{source['target']['averageUtilization']}% target"
+    )

@@ -1,0 +1,35 @@
+"""Running the tests, on a cluster of their own that is taken down however they end."""
+
+import subprocess
+import sys
+
+from local.node import lifecycle
+from local.paths import ROOT, lock, state
+from local.platform import Target
+from local.progress import LocalError, say
+
+LEVELS = ("unit", "property", "policy", "integration")
+
+
+def run_tests(target: Target, level: str) -> int:
+    """Run pytest on all tests or on one level; return its exit code.
+
+    The cluster is made by the fixtures of tests/integration; here it is only made sure that none is left, neither from
+    a run that was killed before nor from this one.
+    """
+    if level and level not in LEVELS:
+        raise LocalError(f"LEVEL={level}: there is no such level; there are {', '.join(LEVELS)}")
+    needs_cluster = level in ("", "integration")
+    paths = [f"tests/{level}"] if level else [f"tests/{name}" for name in LEVELS]
+    with lock(state(f".{target.name}.lock")):
+        if needs_cluster:
+            lifecycle.check_machine()
+            lifecycle.down(target.name, delete_data=True)
+        try:
+            command = [sys.executable, "-m", "pytest", *paths]
+            return subprocess.run(command, cwd=ROOT, check=False).returncode
+        finally:
+            if needs_cluster:
+                lifecycle.down(target.name, delete_data=True)
+                if left := lifecycle.leftovers(target.name):
+                    say(f"left behind: {', '.join(left)}")
