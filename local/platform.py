@@ -63,14 +63,19 @@ def build_jars(settings: EnvironmentSettings) -> None:
 
 
 def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:
-    """Pull or build the images that an environment runs: the public ones if asked for, and its jobs' own."""
+    """Pull or build what an environment's pods run: the images of its jars, and the public ones if asked for."""
     build_jars(settings)
-    named = settings.images
-    made = [images.ensure(name) for name in (PAUSE_IMAGE, named.flink, named.kafka, named.zookeeper)] if public else []
-    for name, cluster in settings.flink.clusters.items():
-        if cluster.jar:
-            made.append(images.job_image(flink_image(settings, name), named.flink, ROOT / cluster.jar))
-    return made
+    clusters = settings.flink.clusters.items()
+    made = [
+        images.job_image(flink_image(settings, name), settings.images.flink, ROOT / cluster.jar)
+        for name, cluster in clusters
+        if cluster.jar
+    ]
+    if not public:
+        return made
+    named = [PAUSE_IMAGE, settings.images.zookeeper, settings.images.kafka]
+    named += [cluster.image for _, cluster in clusters if cluster.image]
+    return [*map(images.ensure, named), *made]
 
 
 def workspace(target: Target) -> Workspace:

@@ -142,7 +142,8 @@ def write_payloads(at: Kube, cluster: str, directory: str, sizes: Sequence[int])
 def send(bootstrap: str, topic: str, records: Any) -> None:
     """Produce records, and wait until every one is acknowledged by all in-sync replicas."""
     failed: list[KafkaError] = []
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20})
+    quiet = {"log_level": 3}  # errors; a coordinator that still loads is retried and no news
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20, **quiet})
     for key, value in records:
         producer.produce(topic, value, key, on_delivery=lambda error, _: failed.append(error) if error else None)
         producer.poll(0)

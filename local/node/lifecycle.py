@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.images import Image
@@ -138,7 +139,13 @@ def up(at: Layout, images: Sequence[Image]) -> None:
         _wait(at, lambda: _ready(at), "the API server", ["kube-apiserver", "etcd"])
         _start(at, "kube-controller-manager", "kube-scheduler")
         _wait(at, at.containerd_socket.exists, "containerd", ["containerd"])
-        _load(at, [image for image in images if image.name == config.PAUSE_IMAGE])
+    with ThreadPoolExecutor(1) as pool:  # most of loading is waiting for the disk
+        loading = pool.submit(load_images, at, images)
+        _become_ready(at)
+        loading.result()
+
+
+def _become_ready(at: Layout) -> None:
     with step(f"node {at.name}: Ready"):
         _start(at, "kubelet", "kube-proxy", "coredns", "metrics-server", "local-path-provisioner")
         authority = base64.b64encode((at.keys / "ca.crt").read_bytes()).decode()
@@ -146,29 +153,17 @@ def up(at: Layout, images: Sequence[Image]) -> None:
         kubectl(at, "apply", "-f", "-", stdin=json.dumps(items))
         _wait(at, lambda: _node_ready(at), "the node", ["kubelet", "containerd"])
         _wait(at, lambda: not broken_parts(at), "a part of the node", [part.split()[0] for part in broken_parts(at)])
-    load_images(at, images)
 
 
 def load_images(at: Layout, images: Sequence[Image]) -> None:
     """Load what the node does not have yet."""
-    missing = [image for image in images if not _loaded(at, image)]
-    for image in missing:
-        with step(f"node {at.name}: loading {image.name}"):
-            _load(at, [image])
-
-
-def _loaded(at: Layout, image: Image) -> bool:
-    marker = at.state / "images" / image.name.replace("/", "_")
-    return marker.exists() and marker.read_text() == image.archive.name
-
-
-def _load(at: Layout, images: Sequence[Image]) -> None:
     for image in images:
-        if _loaded(at, image):
-            continue
-        ctr = ["ctr", "--address", at.containerd_socket, "--namespace", "k8s.io", "images", "import", image.archive]
-        run(inside(at, ctr), log=at.logs / "images.log")
         marker = at.state / "images" / image.name.replace("/", "_")
+        if marker.exists() and marker.read_text() == image.archive.name:
+            continue
+        with step(f"node {at.name}: loading {image.name}"):
+            ctr = ["ctr", "--address", at.containerd_socket, "--namespace", "k8s.io", "images", "import"]
+            run(inside(at, [*ctr, image.archive]), log=at.logs / "images.log")
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(image.archive.name)
 

@@ -7,9 +7,8 @@ import pytest
 from pulumi.runtime import set_all_config
 
 from stacks import settings
-from stacks.settings import ClusterSettings, EnvironmentSettings, SettingsError, load, load_file, parse, schema
+from stacks.settings import EnvironmentSettings, SettingsError, load, load_file, parse
 
-STACKS = settings.ROOT / "stacks"
 JOB = {"image": "registry.example/job:1", "mainClass": "com.example.Job"}
 TOPIC = {"partitions": 1, "replicas": 1}
 
@@ -275,75 +274,6 @@ def test_settings_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "kind"),
-    [
-        ("cluster", ClusterSettings),
-        ("dev", EnvironmentSettings),
-        ("test", EnvironmentSettings),
-        ("ops", EnvironmentSettings),
-    ],
-)
-def test_the_stack_files_are_valid(stack: str, kind: type) -> None:
-    path = STACKS / f"Pulumi.{stack}.yaml"
-    assert isinstance(load_file(path), kind)
-    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
-
-
-def test_every_environment_of_the_stack_files_has_its_namespace() -> None:
-    cluster = load_file(STACKS / "Pulumi.cluster.yaml")
-    assert isinstance(cluster, ClusterSettings)
-    for stack, namespace in cluster.environments.items():
-        loaded = load_file(STACKS / f"Pulumi.{stack}.yaml")
-        assert isinstance(loaded, EnvironmentSettings)
-        assert loaded.environment == stack
-        assert loaded.data_protection == namespace.data_protection == (stack == "ops")
-
-
-@pytest.mark.parametrize("stack", ["dev", "test", "ops"])
-def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) -> None:
-    cluster, loaded = load_file(STACKS / "Pulumi.cluster.yaml"), load_file(STACKS / f"Pulumi.{stack}.yaml")
-    assert isinstance(cluster, ClusterSettings)
-    assert isinstance(loaded, EnvironmentSettings)
-    quota, limits = cluster.environments[stack].quota, cluster.environments[stack].limits
-    sizes = [
-        *[(loaded.zookeeper.cpu, loaded.zookeeper.memory_mib)] * loaded.zookeeper.members,
-        *[(loaded.kafka.cpu, loaded.kafka.memory_mib)] * loaded.kafka.brokers,
-    ]
-    for each in loaded.flink.clusters.values():
-        sizes.append((each.job_manager.cpu, each.job_manager.memory_mib))
-        sizes.extend([(each.task_managers.cpu, each.task_managers.memory_mib)] * each.task_managers.max)
-    assert sum(cpu for cpu, _ in sizes) <= quota.cpu
-    assert sum(memory for _, memory in sizes) <= quota.memory_mib
-    assert max(memory for _, memory in sizes) <= limits.max_memory_mib
-    claims = (
-        loaded.zookeeper.members * loaded.zookeeper.storage_mib
-        + loaded.kafka.brokers * loaded.kafka.storage_mib
-        + sum(each.storage_mib for each in loaded.flink.clusters.values())
-    )
-    assert claims <= quota.storage_mib
-
-
-def test_dev_fits_on_two_cpus_beside_other_work() -> None:
-    dev = load_file(STACKS / "Pulumi.dev.yaml")
-    assert isinstance(dev, EnvironmentSettings)
-    (claims,) = dev.flink.clusters.values()
-    fixed = dev.zookeeper.members * dev.zookeeper.cpu + dev.kafka.brokers * dev.kafka.cpu + claims.job_manager.cpu
-    assert fixed + claims.task_managers.max * claims.task_managers.cpu <= 1.3
-
-
-def test_the_reference_jobs_transactions_fit_the_brokers() -> None:
-    for stack in ("dev", "test", "ops"):
-        loaded = load_file(STACKS / f"Pulumi.{stack}.yaml")
-        assert isinstance(loaded, EnvironmentSettings)
-        arguments = loaded.flink.clusters["claims"].arguments
-        options = dict(zip(arguments[::2], arguments[1::2], strict=True))
-        assert options["--delivery-guarantee"] == "EXACTLY_ONCE"
-        assert int(options["--transaction-timeout-millis"]) <= 3600 * 1000
-        for topic in ("--input-topic", "--output-topic", "--dead-letter-topic"):
-            assert options[topic] in loaded.kafka.topics
-
-
-@pytest.mark.parametrize(
     ("text", "words"),
     [
         (None, ["No such file", "name an existing stack file"]),
@@ -419,16 +349,3 @@ def test_an_image_is_taken_as_given_or_built_from_the_jar(tmp_path: Path, monkey
         SettingsError, match=r"streaming-platform:flink\.clusters\.missing\.jar: 'no\.jar'.*make images"
     ):
         settings.flink_image(loaded, "missing")
-
-
-def test_the_schema_for_editors_is_current() -> None:
-    written = json.loads((STACKS / "schema.json").read_text())
-    assert written == schema(), "run: python -m stacks.settings > stacks/schema.json"
-
-
-def test_the_schema_knows_the_keys_as_they_are_written() -> None:
-    definitions: Any = schema()["$defs"]
-    assert "streaming-platform:zookeeper" in definitions["EnvironmentSettings"]["properties"]
-    assert "memoryMib" in definitions["ZooKeeperSettings"]["properties"]
-    assert definitions["ZooKeeperSettings"]["additionalProperties"] is False
-    assert definitions["TopicSettings"]["required"] == ["partitions", "replicas"]
