@@ -12,7 +12,7 @@ from pathlib import Path
 from local import images, preflight
 from local.node import lifecycle
 from local.node.config import PAUSE_IMAGE
-from local.paths import ROOT, lock, state
+from local.paths import ROOT, cache, lock, state
 from local.progress import LocalError, run, say, step
 from local.pulumi import Workspace, environment_settings, stack_file
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
@@ -53,13 +53,14 @@ def build_jars(settings: EnvironmentSettings) -> None:
     for path in sorted([ROOT / "jobs" / "pom.xml", *(ROOT / "jobs" / "src").rglob("*.*")]):
         digest.update(path.read_bytes())
     stamp = jar.with_suffix(".sources")
-    if jar.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
-        return
-    if not shutil.which("mvn"):
-        raise LocalError("mvn: not found on PATH. Building the reference job needs Java 17 and Maven")
-    with step("reference job: building with Maven"):
-        run(["mvn", "-q", "-B", "-f", ROOT / "jobs" / "pom.xml", "-DskipTests", "package"])
-    stamp.write_text(digest.hexdigest())
+    with lock(cache() / ".jobs.lock"):
+        if jar.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return
+        if not shutil.which("mvn"):
+            raise LocalError("mvn: not found on PATH. Building the reference job needs Java 17 and Maven")
+        with step("reference job: building with Maven"):
+            run(["mvn", "-q", "-B", "-f", ROOT / "jobs" / "pom.xml", "-DskipTests", "package"])
+        stamp.write_text(digest.hexdigest())
 
 
 def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:

@@ -5,10 +5,8 @@ import os
 import signal
 import ssl
 import stat
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,9 @@ from local.kube import Kube, field
 from local.node import lifecycle
 from local.node.config import Layout
 from local.progress import LocalError
+from tests.waiting import eventually
 
 IMAGE = "zookeeper:3.9.4"  # any image that is on the node and has a shell
-
-
-def _eventually(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.5)
 
 
 def _pod(name: str, command: str, *, memory: str = "64Mi", **spec: object) -> dict[str, Any]:
@@ -59,7 +51,7 @@ def _ended(kube: Kube, name: str) -> dict[str, Any]:
                 found.append(state)
         return bool(found)
 
-    _eventually(f"pod {name} ends", look)
+    eventually(f"pod {name} ends", look)
     return found[0]
 
 
@@ -108,7 +100,7 @@ def test_the_metrics_api_answers(admin: Kube) -> None:
         except LocalError:
             return False
 
-    _eventually("metrics of the node", measured, 120)
+    eventually("metrics of the node", measured, 120)
 
 
 def test_the_api_server_asks_for_credentials(node: Layout) -> None:
@@ -131,5 +123,5 @@ def test_a_part_that_dies_comes_back(node: Layout) -> None:
     before = pid()
     assert Path(f"/proc/{before}/cmdline").read_text().split("\0")[0] == f"{node.bin}/coredns"
     os.kill(before, signal.SIGKILL)
-    _eventually("coredns runs again", lambda: pid() not in (0, before))
-    _eventually("all parts run", lambda: not lifecycle.broken_parts(node))
+    eventually("coredns runs again", lambda: pid() not in (0, before))
+    eventually("all parts run", lambda: not lifecycle.broken_parts(node))

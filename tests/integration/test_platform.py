@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from local.node.config import Layout
 from local.platform import Target
 from local.progress import LocalError
 from local.pulumi import Workspace, merge
+from tests.waiting import eventually
 
 OWN = "mine"  # a user's Flink cluster beside the platform's own
 
@@ -31,13 +32,6 @@ def _changes(work: Workspace, stack: str, command: str = "preview") -> dict[str,
 def _with(work: Workspace, settings: Mapping[str, Any]) -> Workspace:
     """The same platform with other settings of `dev`."""
     return dataclasses.replace(work, overlay=merge(work.overlay, {"dev": settings}))
-
-
-def _eventually(what: str, condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(2)
 
 
 def test_each_record_comes_out_exactly_once(target: Target) -> None:
@@ -66,7 +60,7 @@ def test_bad_records_go_to_the_dead_letters_and_stop_nothing(target: Target) -> 
                     reasons.append(letter["reason"])
             return len(reasons) == len(records)
 
-        _eventually("three dead letters", arrived, 60)
+        eventually("three dead letters", arrived, 60)
         consumer.close()
     assert sorted(reasons) == ["missing-field", "not-json", "payload-missing"]
     assert prove.run_proof(at, settings, 100).holds
@@ -107,11 +101,11 @@ def test_the_deployer_of_dev_has_no_rights_elsewhere(dev: Kube) -> None:
     assert not may("create", "rolebindings", "dev")
 
 
-def test_pod_security_refuses_a_privileged_pod(dev: Kube) -> None:
+def test_pod_security_refuses_a_privileged_pod(admin: Kube) -> None:
     container = {"name": "main", "image": "zookeeper:3.9.4", "securityContext": {"privileged": True}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bad"}, "spec": {"containers": [container]}}
     with pytest.raises(LocalError, match='violates PodSecurity "restricted'):
-        dev.run("apply", "-f", "-", stdin=json.dumps(pod))
+        dataclasses.replace(admin, namespace="dev").run("apply", "-f", "-", stdin=json.dumps(pod))
 
 
 def test_topics_are_previewed_changed_and_their_drift_is_found(work: Workspace, dev: Kube) -> None:
@@ -169,8 +163,8 @@ def test_a_users_own_job_joins_scales_under_load_and_nothing_drifts(
     def task_managers() -> int:
         return int(field(dev.get("deployment", f"{OWN}-taskmanager"), "status", "readyReplicas", default=0))
 
-    _eventually("a second TaskManager", lambda: task_managers() == 2, 300)
-    _eventually("the job uses both", lambda: "parallelism 2" in prove.job_state(dev, OWN), 180)
+    eventually("a second TaskManager", lambda: task_managers() == 2, 300)
+    eventually("the job uses both", lambda: "parallelism 2" in prove.job_state(dev, OWN), 180)
     assert _changes(extended, "dev") == {}
     assert _changes(extended, "dev", "refresh") == {}
     assert work.up("dev")
