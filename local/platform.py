@@ -100,7 +100,7 @@ def workspace(target: Target) -> Workspace:
 
 
 def up(target: Target) -> bool:
-    """Bring the platform up; return whether anything changed."""
+    """Bring the platform up; return whether anything changed, a node that was down included."""
     load_file(stack_file("cluster"))  # bad settings end here, before anything is made
     settings = environment_settings(stack_file("dev"))
     if target.context:
@@ -112,12 +112,13 @@ def up(target: Target) -> bool:
             directory, ways = get_tools(node=True)
             ready = loading.result()
         at = lifecycle.layout(target.name, directory)
-        if lifecycle.is_up(at):
+        running = lifecycle.is_up(at)
+        if running:
             lifecycle.load_images(at, ready)
         else:
             tell_ways(ways, ready)
             lifecycle.up(at, ready)
-        return apply(target)
+        return apply(target) or not running
 
 
 def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:

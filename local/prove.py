@@ -22,6 +22,7 @@ from stacks.settings import EnvironmentSettings
 RECORDS = 10_000
 PAYLOADS = 100  # claims share payloads: what is proved is the reading, not the disk
 TIMEOUT_SECONDS = 180
+START_SECONDS = 300
 GRACE_SECONDS = 8  # after the last id: longer than a checkpoint interval, so that a repetition would show
 STACK = "dev"
 CLUSTER = "claims"  # the reference job's Flink cluster
@@ -66,6 +67,7 @@ def after_up(target: Target, *, changed: bool) -> None:
 def prove(target: Target) -> None:
     """Send records and check the results. Raises LocalError with the counts when the proof fails."""
     at, settings = kube(target)
+    await_running(at, settings)
     with step(f"proof: {RECORDS:,} records through events -> {CLUSTER} -> results"):
         proof = run_proof(at, settings, RECORDS)
     text = (
@@ -77,6 +79,24 @@ def prove(target: Target) -> None:
             f"the proof failed: {text}\nlook at: kubectl -n {at.namespace} logs deploy/{CLUSTER}-taskmanager"
         )
     say(f"  proof: each id came exactly once: {text}")
+
+
+def await_running(at: Kube, settings: EnvironmentSettings) -> None:
+    """Wait until brokers and ensemble are ready and the reference job runs: after a restart they come up by themselves.
+
+    Raises LocalError with what is not there yet.
+    """
+    wanted = {"zookeeper": settings.zookeeper.members, "kafka": settings.kafka.brokers}
+    with step(f"waiting for ZooKeeper, Kafka and Flink {CLUSTER}"):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            ready = {n: field(at.get("statefulset", n), "status", "readyReplicas", default=0) for n in wanted}
+            job = job_state(at, CLUSTER) if ready == wanted else "not asked yet"
+            if job.startswith("job RUNNING"):
+                return
+            if time.monotonic() > deadline:
+                raise LocalError(f"not up within {START_SECONDS} s: ready {ready} of {wanted}; Flink {CLUSTER}: {job}")
+            time.sleep(1)
 
 
 def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
@@ -221,7 +241,7 @@ def job_state(at: Kube, name: str) -> str:
             return "no job"
         job = jobs[0]
         detail = at.rest(f"svc/{name}-jobmanager", 8081, f"/jobs/{job['jid']}")[0]
-        parallelism = max(vertex["parallelism"] for vertex in detail["vertices"])
+        parallelism = max((vertex["parallelism"] for vertex in detail["vertices"]), default=0)
         return f"job {job['state']}, parallelism {parallelism}"
     except (LocalError, OSError) as error:
         return f"not reachable ({str(error).splitlines()[0]})"

@@ -122,7 +122,7 @@ def test_topics_are_previewed_changed_and_their_drift_is_found(work: Workspace, 
     assert "retention.ms=7200000" in told
     dev.run(*describe, "--delete", "--topic", "orders")
     assert _changes(changed, "dev", "refresh") == {"delete": 1}
-    changed.pulumi("refresh", "dev", "--yes", "--non-interactive")
+    changed.pulumi("refresh", "dev", "--yes")
     assert not work.up("dev")  # neither wanted nor there any more
 
 

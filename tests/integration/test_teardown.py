@@ -1,5 +1,6 @@
 """Taking the platform apart leaves nothing, and the emptied node serves as a cluster that somebody else made."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from local.node import lifecycle
 from local.node.config import Layout
 from local.platform import Target
 from local.progress import LocalError
-from local.pulumi import Workspace
+from local.pulumi import Workspace, merge
 from stacks.settings import flink_image
 
 CONTEXT = "streaming-platform-test"
@@ -29,19 +30,27 @@ def _namespaces(admin: Kube) -> set[str]:
     return {item["metadata"]["name"] for item in items}
 
 
-def _stacks_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claims: dict[str, object]) -> None:
-    """Use a copy of the stack files in which the Flink cluster `claims` is changed."""
+def _unprotected(work: Workspace) -> Workspace:
+    """The same platform, with leave to delete `ops` too."""
+    settings = {"cluster": {"environments": {"ops": {"dataProtection": False}}}}
+    return dataclasses.replace(work, overlay=merge(work.overlay, settings))
+
+
+def _use_image(image: str, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a copy of the stack files in which the Flink cluster `claims` runs an image that is there."""
     for name in ("cluster", "dev"):
         document = yaml.safe_load(pulumi.stack_file(name).read_text())
         if name == "dev":
-            document["config"]["streaming-platform:flink"]["clusters"]["claims"].update(claims)
-        (tmp_path / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(document))
-    monkeypatch.setattr(pulumi, "STACK_FILES", tmp_path)
+            claims = document["config"]["streaming-platform:flink"]["clusters"]["claims"]
+            claims["image"] = image
+            del claims["jar"]
+        (into / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(pulumi, "STACK_FILES", into)
 
 
 def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
     """Kill Pulumi with everything that it started, in the middle of deleting the platform; then go on."""
-    words = ["destroy", "dev", "--yes", "--non-interactive"]
+    words = ["destroy", "dev", "--yes"]
     command = ["pulumi", words[0], "--stack", "dev", "--config-file", str(work.prepare("dev")), *words[2:]]
     child = subprocess.Popen(
         command, cwd=platform.ROOT, env=work.environment(), stdout=subprocess.DEVNULL, start_new_session=True
@@ -53,13 +62,17 @@ def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
     work.pulumi(words[0], "dev", *words[2:])
 
 
-def test_what_was_destroyed_leaves_nothing(work: Workspace, dev: Kube, admin: Kube) -> None:
-    left = dev.get(KINDS)["items"]
+def test_what_was_destroyed_leaves_nothing_and_protected_data_is_refused(work: Workspace, admin: Kube) -> None:
+    left = dataclasses.replace(admin, namespace="dev").get(KINDS)["items"]
     names = {f"{item['kind'].lower()}/{item['metadata']['name']}" for item in left}
-    deployers = {"secret/deployer-token", "serviceaccount/deployer"}
-    assert names - deployers == ITS_OWN
-    work.pulumi("destroy", "cluster", "--yes", "--non-interactive")
-    assert not {"dev", "test", "ops"} & _namespaces(admin)
+    assert names - {"secret/deployer-token", "serviceaccount/deployer"} == ITS_OWN
+    with pytest.raises(LocalError, match="protected"):
+        work.capture("destroy", "cluster", "--yes")
+    assert _namespaces(admin) >= {"dev", "test", "ops"}
+    unprotected = _unprotected(work)
+    unprotected.up("cluster")
+    unprotected.pulumi("destroy", "cluster", "--yes")
+    assert not _namespaces(admin) & {"dev", "test", "ops"}
     claims = [item["spec"]["claimRef"]["namespace"] for item in admin.get("persistentvolumes")["items"]]
     assert "dev" not in claims
 
@@ -78,18 +91,19 @@ def test_a_cluster_that_exists_is_refused_without_a_registry(
 
 
 def test_the_platform_comes_up_on_a_cluster_that_exists(
-    node: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Workspace
+    node: Layout, work: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     image = flink_image(work.settings("dev"), "claims")
-    _stacks_with(tmp_path, monkeypatch, {"jar": None, "image": image})
+    _use_image(image, tmp_path, monkeypatch)
     monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
     elsewhere = Target("", CONTEXT)
     assert platform.up(elsewhere)
     at, settings = prove.kube(elsewhere)
     assert prove.run_proof(at, settings, 1000).holds
-    there = platform.workspace(elsewhere)
-    for stack in reversed(platform.STACKS):
-        there.pulumi("destroy", stack, "--yes", "--non-interactive")
+    there = _unprotected(platform.workspace(elsewhere))
+    there.pulumi("destroy", "dev", "--yes")
+    there.up("cluster")
+    there.pulumi("destroy", "cluster", "--yes")
 
 
 def test_an_unknown_context_is_refused_with_those_there_are(node: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,148 @@
+"""Where images are made, with buildah: a store of its own in the cache, and one run at a time."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from local.images.recipes import HERE, Image, base_key, home
+from local.progress import LocalError, run, step
+
+
+@contextmanager
+def lock() -> Generator[None]:
+    """Keep other runs from making images, and clear away what an interrupted one left.
+
+    Raises LocalError when not root, or when buildah can be neither found nor installed.
+    """
+    if os.geteuid() != 0:
+        raise LocalError("images can be made by root only: run this as root")
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("Waiting for another run that makes images"):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        require("buildah")
+        buildah("rm", "--all")
+        for left in home().glob("build-*"):
+            shutil.rmtree(left)
+        yield
+
+
+def require(*packages: str) -> None:
+    """See that programs are there, each named like its Debian package; install them where there is apt-get.
+
+    Raises LocalError where there is none, or when it fails.
+    """
+    absent = [package for package in packages if not shutil.which(package)]
+    if not absent:
+        return
+    if not shutil.which("apt-get"):
+        raise LocalError(f"{' and '.join(absent)}: not found; install buildah and mmdebstrap, which make the images")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *absent]
+    with step(f"Installing {' and '.join(absent)} with apt-get"):
+        try:
+            run(install, env=env)
+        except LocalError:  # as a rule the package lists are missing or old
+            run(["apt-get", "update"], env=env)
+            run(install, env=env)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """A buildah command line on our own store, which nothing else on the machine uses."""
+    places = ["--root", home() / "store", "--runroot", home() / "store-run", "--storage-driver", "overlay"]
+    return [str(word) for word in ("buildah", *places, *arguments)]
+
+
+def buildah(*arguments: str | Path, cwd: Path | None = None) -> str:
+    """Run buildah and log what it prints; return its standard output without blanks around it."""
+    return run(command(*arguments), cwd=cwd, log=home() / "images.log").strip()
+
+
+def tag(archive: Path) -> str:
+    """What the image in an archive is called in the store; the archive's key in it ties it to that very content."""
+    return f"localhost/{archive.parent.name}:{archive.stem}"
+
+
+def pull(image: Image) -> None:
+    """Get a public image from its registry and write its archive. Raises LocalError when that fails."""
+    _save(image, buildah("pull", "--quiet", image.reference))
+
+
+def build(image: Image, recipe: str, *, base: str | None, files: Mapping[str, Path]) -> None:
+    """Build an image from the folder ``recipe`` on top of ``base``, and write its archive.
+
+    ``files`` are laid beside those of the folder. Raises LocalError with the end of what the failing step said.
+    """
+    _save(image, _build(recipe, base, files))
+
+
+def base() -> str:
+    """Return the store's name of the common base; build it first when it is not there."""
+    if _base() not in _tags():
+        require("mmdebstrap")
+        with step("The images' common base: a small root with Java, from this machine's own package sources"):
+            buildah("tag", _build("base", None, {}), _base())
+    return _base()
+
+
+def loaded(image: Image) -> str:
+    """Return the store's name of an image; read its archive first when the store was emptied meanwhile."""
+    name = tag(image.archive)
+    if name not in _tags():
+        buildah("tag", buildah("pull", "--quiet", f"docker-archive:{image.archive}"), name)
+    return name
+
+
+def push(image: Image) -> None:
+    """Copy an image to the registry in its name, with the credentials of `buildah login` or Docker's configuration."""
+    buildah("push", "--quiet", loaded(image), f"docker://{image.reference}")
+
+
+def _base() -> str:
+    return f"localhost/base:{base_key()}"
+
+
+def _tags() -> list[str]:
+    return buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
+
+
+def _build(recipe: str, below: str | None, files: Mapping[str, Path]) -> str:
+    """Build in a copy of the recipe's folder, after its prepare.sh if it has one; return the image's id."""
+    with TemporaryDirectory(prefix="build-", dir=home()) as folder:
+        work = Path(folder)
+        shutil.copytree(HERE / recipe, work, dirs_exist_ok=True)
+        for file, source in files.items():
+            shutil.copyfile(source, work / file)
+        run(["chmod", "-R", "u=rwX,go=rX", work])  # a checkout may be for its owner's eyes only, an image is not
+        if (work / "prepare.sh").exists():
+            run(["./prepare.sh"], cwd=work, env={**os.environ, "PYTHON": sys.executable}, log=home() / "images.log")
+        options = ["--quiet", "--isolation", "chroot", "--format", "docker", "--pull-never", "--layers=false"]
+        labels = ["--label", "streaming-platform.origin=built here"]
+        return buildah("build", *options, *labels, "--build-arg", f"BASE={below or 'scratch'}", ".", cwd=work)
+
+
+def _save(image: Image, identity: str) -> None:
+    """Write the archive as a whole or not at all; then drop older ones of the same repository, also from the store."""
+    folder = image.archive.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "part"
+    part.unlink(missing_ok=True)
+    buildah("push", "--quiet", identity, f"docker-archive:{part}:{image.reference}")
+    part.replace(image.archive)
+    buildah("tag", identity, tag(image.archive))  # only now: an archive carries all names that the image has
+    for other in folder.iterdir():
+        if other.stem != image.archive.stem:
+            other.unlink()
+    kept = {_base(), *(tag(archive) for archive in home().glob("archives/*/*.tar"))}
+    for name in _tags():
+        if name not in kept:
+            buildah("rmi", "--force", name)
+    buildah("rmi", "--prune")
