@@ -5,8 +5,10 @@ import signal
 import sys
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from components.kafka.admin import KafkaUnreachableError
-from local.progress import LocalError, say
+from local.progress import LocalError, Terminated, say
 from stacks.settings import SettingsError
 
 
@@ -40,8 +42,9 @@ def _run(arguments: argparse.Namespace) -> int:
     target = platform.Target(arguments.name, arguments.context)
     match arguments.command:
         case "up":
+            proved = prove.forget_proof(target)
             changed = platform.up(target)
-            prove.after_up(target, changed=changed)
+            prove.after_up(target, proved=proved and not changed)
         case "prove":
             prove.prove(target)
         case "status":
@@ -55,6 +58,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "destroy":
             platform.workspace(target).pulumi("destroy", arguments.stack, "--yes")
         case "down":
+            if arguments.context:
+                raise LocalError("CONTEXT goes with make destroy STACK=...: make down is for the local cluster only")
             platform.down(target, arguments.data)
         case "kubeconfig":
             say(f"export KUBECONFIG={platform.deployer_kubeconfig(target, arguments.stack)}")
@@ -66,16 +71,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _stop(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def main() -> int:
     """Run one command; what the user can act on is one message, without a traceback."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     try:
         return _run(arguments)
-    except (LocalError, SettingsError, KafkaUnreachableError) as error:
+    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
         print(f"\n{Path(sys.argv[0]).parent.name} {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,7 +95,7 @@ def _get(tool: Tool, into: Path) -> str:
             try:
                 with step(f"{label}: downloading"):
                     fetch(tool.download, tool.programs, into)
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 _silent.add(host)
                 warn(f"{label}: {host} does not answer ({getattr(error, 'reason', error)}); building it instead")
             else:
@@ -114,12 +115,13 @@ def _get(tool: Tool, into: Path) -> str:
 def fetch(download: Download, programs: Sequence[str], into: Path) -> None:
     """Download programs into a directory and verify them.
 
-    Raises OSError when the publisher cannot be reached, and LocalError when what it sent does not match its checksum.
+    Raises OSError when the publisher cannot be reached or has no checksum for it, and LocalError when what it sent does
+    not match its checksum.
     """
     name = download.url.rsplit("/", 1)[-1]
     expected = expected_checksum(_read(download.checksums).decode(), name)
     if expected is None:
-        raise LocalError(f"{download.checksums} has no SHA-256 for {name}")
+        raise OSError(f"{download.checksums} has no SHA-256 for {name}")
     content = _read(download.url)
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:

@@ -20,6 +20,21 @@ def state(name: str) -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / NAME / name
 
 
+def private(directory: Path) -> Path:
+    """Make a directory that only its owner may look into: keys, volumes and logs lie below it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    return directory
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file for its owner only, as a whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(text)
+    part.replace(path)
+
+
 @contextmanager
 def lock(path: Path) -> Generator[None]:
     """Hold an exclusive lock on a file while the block runs; it is free again however the process ends."""

@@ -1,8 +1,7 @@
 """One platform, on a local node or on a cluster that exists: bringing it up, looking at it, taking it down."""
 
 import hashlib
-import json
-import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +10,15 @@ from pathlib import Path
 
 from local import images, preflight
 from local.node import lifecycle
-from local.node.config import PAUSE_IMAGE
-from local.paths import ROOT, cache, lock, state
+from local.node.config import HELPER_IMAGE, PAUSE_IMAGE
+from local.paths import ROOT, cache, lock, private, state, write
 from local.progress import LocalError, run, say, step
 from local.pulumi import Workspace, environment_settings, stack_file
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
 from stacks.settings import EnvironmentSettings, flink_image, load_file
 
 STACKS = ("cluster", "dev")  # what `make up` applies, in this order
+ENVIRONMENTS = ("dev", "test", "ops")
 
 
 @dataclass(frozen=True)
@@ -74,28 +74,24 @@ def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Im
     ]
     if not public:
         return made
-    named = [PAUSE_IMAGE, settings.images.zookeeper, settings.images.kafka]
+    named = [PAUSE_IMAGE, HELPER_IMAGE, settings.images.zookeeper, settings.images.kafka]
     named += [cluster.image for _, cluster in clusters if cluster.image]
-    return [*map(images.ensure, named), *made]
+    return [*map(images.ensure, dict.fromkeys(named)), *made]
 
 
 def workspace(target: Target) -> Workspace:
     """The Pulumi workspace of a platform. Raises LocalError when its tools or its cluster are not there."""
     directory, _ = get_tools(node=False)
-    admin_port = None
     if target.context:
-        kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-        server = preflight.server(directory / "kubectl", kubeconfig, target.context)
-        context = target.context
+        kubeconfig, server = preflight.single_context(directory / "kubectl", target.context, target.state)
+        overlay: dict[str, dict[str, object]] = {"cluster": {"server": server, "context": target.context}}
     else:
-        at = lifecycle.layout(target.name, directory)
-        if not lifecycle.kubeconfig(at).exists():
+        if not (target.state / "octet").exists():
             raise LocalError(f"there is no local cluster {target.name}: make up makes one")
-        kubeconfig, server, context = str(lifecycle.kubeconfig(at)), at.server, at.context
-        admin_port = at.admin_port
-    overlay: dict[str, dict[str, object]] = {"cluster": {"server": server, "context": context}}
-    if admin_port:
-        overlay["dev"] = {"kafka": {"adminPort": admin_port}}
+        at = lifecycle.layout(target.name, directory)
+        kubeconfig = lifecycle.kubeconfig(at)
+        overlay = {stack: {"kafka": {"adminPort": at.admin_port}} for stack in ENVIRONMENTS}
+        overlay["cluster"] = {"server": at.server, "context": at.context}
     return Workspace(state=target.state, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
 
 
@@ -106,7 +102,7 @@ def up(target: Target) -> bool:
     if target.context:
         return _up_elsewhere(target, settings)
     lifecycle.check_machine()
-    with lock(target.state / ".up.lock"):
+    with lock(private(target.state) / ".up.lock"):
         with ThreadPoolExecutor(1) as pool:
             loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
             directory, ways = get_tools(node=True)
@@ -124,8 +120,8 @@ def up(target: Target) -> bool:
 def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
     directory, ways = get_tools(node=False)
     tell_ways(ways, [])
-    kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    preflight.check(directory / "kubectl", kubeconfig, target.context, settings)
+    kubeconfig, _ = preflight.single_context(directory / "kubectl", target.context, target.state)
+    preflight.check(directory / "kubectl", kubeconfig, settings)
     for image in get_images(settings, public=False):
         images.push(image)
     return apply(target)
@@ -139,11 +135,11 @@ def apply(target: Target) -> bool:
 
 
 def preview(target: Target, stack: str) -> None:
-    """Show what `pulumi up` would change in a stack, property by property."""
+    """Show what `pulumi up` would change in a stack, property by property, and what the policy pack says to it."""
     work = workspace(target)
     if stack != "cluster":
         build_jars(work.settings(stack))  # the names of job images follow from the jars
-    work.pulumi("preview", stack, "--diff")
+    work.pulumi("preview", stack, "--diff", "--policy-pack", "policies")
 
 
 def tell_ways(ways: Mapping[str, str], ready: list[images.Image]) -> None:
@@ -173,20 +169,27 @@ def deployer_kubeconfig(target: Target, stack: str) -> Path:
     """Write the kubeconfig of a stack's deployer (0600) and return its path; `cluster`: the administrator's."""
     work = workspace(target)
     if stack == "cluster":
-        return Path(work.kubeconfig)
+        return work.kubeconfig
     environment = work.settings(stack).environment
     text = work.outputs("cluster").get("kubeconfigs", {}).get(environment)
     if not text:
         raise LocalError(f"the stack cluster has no kubeconfig for {environment}: run make up")
     path = target.state / f"{environment}.kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(text if isinstance(text, str) else json.dumps(text))
+    write(path, text)
     return path
 
 
 def export_lines(target: Target) -> list[str]:
     """Shell lines with which `pulumi` and `kubectl` work by hand on this platform."""
     work = workspace(target)
-    environment = work.environment()
+    environment = work.environment("cluster")
     names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "KUBECONFIG")
-    return [f"export PATH={work.bin}:$PATH"] + [f"export {n}={environment[n]}" for n in names if n in environment]
+    exports = [f"export {name}={shlex.quote(environment[name])}" for name in names if name in environment]
+    return [f"export PATH={shlex.quote(str(work.bin))}:$PATH", *exports]
+
+
+def broken_parts(target: Target) -> list[str]:
+    """Programs of a local node that do not run."""
+    if target.context:
+        return []
+    return lifecycle.broken_parts(lifecycle.layout(target.name, get_tools(node=False)[0]))

@@ -1,12 +1,16 @@
 """Whether a cluster that exists can carry the platform: one table, before anything is created."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.images.registry import REGISTRY
+from local.images.registry import silence as registry_silence
 from local.kube import field
+from local.paths import private, write
 from local.progress import LocalError, run, say
 from stacks.settings import EnvironmentSettings
 
@@ -16,13 +20,19 @@ RIGHTS = (
     ("create", "roles.rbac.authorization.k8s.io"),
     ("create", "rolebindings.rbac.authorization.k8s.io"),
     ("create", "resourcequotas"),
+    ("create", "limitranges"),
+    ("patch", "namespaces"),
     ("create", "networkpolicies.networking.k8s.io"),
     ("create", "serviceaccounts"),
     ("create", "secrets"),
 )
 # DaemonSets of network plug-ins that enforce NetworkPolicy; another may do so too, hence "unknown" and not "no".
 POLICY_AGENTS = ("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "canal", "kube-network-policies")
-_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_UNITS = {
+    **{"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50},
+    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15},
+}
+_REPELLING = ("NoSchedule", "NoExecute")  # taints of nodes that our pods keep away from
 
 
 @dataclass(frozen=True)
@@ -36,31 +46,33 @@ class Finding:
 
 def quantity(text: str) -> float:
     """Parse a Kubernetes quantity (`500m`, `16Gi`, `2`) into its plain number."""
-    if text.endswith("m"):
-        return float(text[:-1]) / 1000
     for unit, factor in _UNITS.items():
         if text.endswith(unit):
             return float(text[: -len(unit)]) * factor
     return float(text)
 
 
-def server(kubectl: Path, kubeconfig: str, context: str) -> str:
-    """The API server's address of a kube context. Raises LocalError that names the contexts there are."""
-    config = json.loads(run([kubectl, "--kubeconfig", kubeconfig, "config", "view", "-o", "json"]))
-    contexts: dict[str, Any] = {entry["name"]: entry["context"] for entry in field(config, "contexts", default=[])}
-    if context not in contexts:
-        there = ", ".join(sorted(contexts)) or "none"
-        raise LocalError(f"CONTEXT={context}: no such context in {kubeconfig}; there are: {there}")
-    clusters: dict[str, Any] = {entry["name"]: entry["cluster"] for entry in field(config, "clusters", default=[])}
-    return str(clusters[contexts[context]["cluster"]]["server"])
+def single_context(kubectl: Path, context: str, directory: Path) -> tuple[Path, str]:
+    """Write a kubeconfig of our own (0600) with just one context of the user's; return it and its API server's address.
+
+    Raises LocalError that names the contexts there are.
+    """
+    view = [kubectl, "config", "view"]  # of KUBECONFIG, which may be several files, or of ~/.kube/config
+    names = [entry["name"] for entry in field(json.loads(run([*view, "-o", "json"])), "contexts", default=[])]
+    if context not in names:
+        raise LocalError(f"CONTEXT={context}: no such context; there are: {', '.join(sorted(names)) or 'none'}")
+    text = run([*view, "--context", context, "--minify", "--flatten", "--raw", "-o", "json"])
+    path = private(directory) / "admin.kubeconfig"
+    write(path, text)
+    return path, str(json.loads(text)["clusters"][0]["cluster"]["server"])
 
 
-def check(kubectl: Path, kubeconfig: str, context: str, settings: EnvironmentSettings) -> None:
+def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> None:
     """Print the table. Raises LocalError with the remedies when anything failed."""
-    server(kubectl, kubeconfig, context)
+    context = run([kubectl, "--kubeconfig", kubeconfig, "config", "current-context"]).strip()
 
     def ask(*words: str) -> str:
-        return run([kubectl, "--kubeconfig", kubeconfig, "--context", context, "--request-timeout=10s", *words])
+        return run([kubectl, "--kubeconfig", kubeconfig, "--request-timeout=10s", *words])
 
     def items(*words: str) -> list[dict[str, Any]]:
         return json.loads(ask("get", *words, "-o", "json"))["items"]
@@ -88,7 +100,7 @@ def check(kubectl: Path, kubeconfig: str, context: str, settings: EnvironmentSet
 def _guard(subject: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
-    except LocalError as error:
+    except (LocalError, ValueError) as error:
         return Finding(subject, "failed", str(error).splitlines()[-1])
 
 
@@ -114,6 +126,16 @@ def rights(ask: Callable[..., str]) -> Finding:
     return Finding("rights", "ok", "an administrator's")
 
 
+def usable(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The nodes that our pods, which tolerate no taints, may be scheduled to."""
+
+    def refuses(node: Mapping[str, Any]) -> bool:
+        taints = field(node, "spec", "taints", default=[])
+        return bool(field(node, "spec", "unschedulable")) or any(t["effect"] in _REPELLING for t in taints)
+
+    return [node for node in nodes if not refuses(node)]
+
+
 def storage(
     classes: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
 ) -> Finding:
@@ -127,7 +149,7 @@ def storage(
         return Finding("storage class", "failed", f"storage.class {wanted} is not there; there are: {there}")
     if not wanted and not defaults:
         return Finding("storage class", "failed", "no default: set storage.class, or mark one as the default")
-    schedulable = [n for n in nodes if not field(n, "spec", "unschedulable")]
+    schedulable = usable(nodes)
     mode = settings.storage.access_mode
     if len(schedulable) > 1 and mode != "ReadWriteMany" and settings.flink.clusters:
         return Finding(
@@ -167,9 +189,8 @@ def capacity(
     nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
 ) -> Finding:
     """What is free against what the stack asks for with every autoscaler at its maximum."""
-    usable = [n for n in nodes if not field(n, "spec", "unschedulable")]
-    cpu = sum(quantity(n["status"]["allocatable"]["cpu"]) for n in usable)
-    memory = sum(quantity(n["status"]["allocatable"]["memory"]) for n in usable)
+    cpu = sum(quantity(n["status"]["allocatable"]["cpu"]) for n in usable(nodes))
+    memory = sum(quantity(n["status"]["allocatable"]["memory"]) for n in usable(nodes))
     for pod in pods:
         if pod["metadata"]["namespace"] == settings.environment:
             continue  # asked for below
@@ -191,13 +212,20 @@ def capacity(
 def registry(settings: EnvironmentSettings) -> Finding:
     """A registry for the images of our own, where a Flink cluster has any."""
     own = [name for name, cluster in settings.flink.clusters.items() if cluster.jar]
-    if own and not settings.images.registry:
-        return Finding(
-            "images",
-            "failed",
-            f"Flink cluster {', '.join(own)} runs a jar, whose image must come from a registry: set images.registry",
-        )
-    return Finding("images", "ok", f"own images in {settings.images.registry}" if own else "public ones only")
+    if not own:
+        return Finding("images", "ok", "none to be built; the cluster pulls them itself")
+    named = f"Flink cluster {', '.join(own)} runs a jar, whose image"
+    if not settings.images.registry:
+        return Finding("images", "failed", f"{named} must come from a registry: set images.registry, or give an image")
+    if os.geteuid() != 0:
+        return Finding("images", "failed", f"{named} is built with buildah as root: be root, or give an image")
+    host = settings.images.registry.split("/")[0]
+    url = f"https://{host}/v2/" if host != "docker.io" and ("." in host or ":" in host) else REGISTRY
+    if silence := registry_silence(url):
+        return Finding("images", "failed", f"{named} goes to images.registry: {silence}")
+    return Finding(
+        "images", "ok", f"own ones go to {settings.images.registry}; the cluster pulls the public ones itself"
+    )
 
 
 def policies(daemon_sets: Sequence[Mapping[str, Any]]) -> Finding:

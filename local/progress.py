@@ -1,6 +1,7 @@
 """Running programs so that a person sees what is going on, for how long, and why it failed."""
 
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HEARTBEAT_SECONDS = 30  # a step that takes longer says that it is still at it
+
+
+class Terminated(KeyboardInterrupt):
+    """This process was told to end (SIGTERM, SIGHUP); unlike at Ctrl-C in a terminal, its children were not."""
 
 
 class LocalError(Exception):
@@ -77,6 +82,27 @@ def run(
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
         raise LocalError(f"{shlex.join(words)}: exit code {done.returncode}\n{tail}")
     return done.stdout
+
+
+def attend(child: "subprocess.Popen[bytes]") -> int:
+    """Wait for a child that cleans up when it is interrupted, and give it the time to; return its exit code.
+
+    In a terminal Ctrl-C reaches the child by itself, and a second interrupt would end it at once: it gets one from here
+    only when nobody else sent it. Raises KeyboardInterrupt when the child has ended after an interrupt.
+    """
+    interrupted: KeyboardInterrupt | None = None
+    while True:
+        try:
+            code = child.wait()
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, Terminated) or not sys.stdin.isatty():
+                child.send_signal(signal.SIGINT)
+            interrupted = interrupt
+        else:
+            break
+    if interrupted:
+        raise interrupted
+    return code
 
 
 def warn(text: str) -> None:

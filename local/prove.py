@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from components.kafka.admin import PodConnection, forward
 from local.kube import Kube, field
-from local.platform import Target, deployer_kubeconfig, workspace
+from local.platform import Target, broken_parts, deployer_kubeconfig, workspace
 from local.progress import LocalError, say, step
 from stacks.settings import EnvironmentSettings
 
@@ -26,6 +26,7 @@ START_SECONDS = 300
 GRACE_SECONDS = 8  # after the last id: longer than a checkpoint interval, so that a repetition would show
 STACK = "dev"
 CLUSTER = "claims"  # the reference job's Flink cluster
+_PROVED = "proved"  # a file in the platform's state
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,21 @@ def kube(target: Target) -> tuple[Kube, EnvironmentSettings]:
     return Kube(bin=work.bin, kubeconfig=kubeconfig, namespace=settings.environment), settings
 
 
-def after_up(target: Target, *, changed: bool) -> None:
-    """Prove after a change, or when the last proof is missing; else say that nothing changed."""
-    proved = target.state / "proved"
-    if not changed and proved.exists():
+def forget_proof(target: Target) -> bool:
+    """Whether the platform was proved as it was. No longer so from here on: an update may fail half-way."""
+    marker = target.state / _PROVED
+    proved = marker.exists()
+    marker.unlink(missing_ok=True)
+    return proved
+
+
+def after_up(target: Target, *, proved: bool) -> None:
+    """Prove the platform, or say that it still is."""
+    if proved:
         say("\n  Nothing changed since the platform was proved: not proved again (make prove does it).")
     else:
-        proved.unlink(missing_ok=True)
         prove(target)
-        proved.touch()
+    (target.state / _PROVED).touch()
     status(target)
 
 
@@ -202,6 +209,8 @@ def _collect(consumer: Consumer, run_id: str, expected: int) -> tuple[list[dict[
     complete = False
     while time.monotonic() < deadline:
         for message in consumer.consume(1000, timeout=0.5):
+            if message.error():
+                continue  # the client goes on by itself; what does not come is missing
             value = json.loads(message.value() or b"{}")
             if message.topic() == "dead-letters":
                 dead += run_id in value.get("record", "")
@@ -217,6 +226,8 @@ def _collect(consumer: Consumer, run_id: str, expected: int) -> tuple[list[dict[
 def status(target: Target) -> None:
     """Print what runs, how it scales and how to reach it."""
     at, settings = kube(target)
+    for part in broken_parts(target):
+        say(f"  the local node: {part}")
     say(f"\n  namespace {at.namespace}")
     for name in settings.flink.clusters:
         say(f"    Flink {name:<20} {job_state(at, name)}")

@@ -3,19 +3,18 @@
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
-from local.paths import NAME, ROOT
-from local.progress import LocalError, run, say, warn
-from stacks.settings import ClusterSettings, EnvironmentSettings, load_file
+from local.paths import NAME, ROOT, private, write
+from local.progress import LocalError, attend, run, say, warn
+from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, read_file
 
 STACK_FILES = ROOT / "stacks"
 
@@ -55,15 +54,15 @@ class Workspace:
 
     state: Path
     bin: Path
-    kubeconfig: str  # KUBECONFIG of the administrator, read by the `cluster` stack
+    kubeconfig: Path  # the administrator's, read by the stack `cluster`
     overlay: Mapping[str, Mapping[str, Any]]  # {stack: settings} that only this machine knows
 
     @property
     def _copies(self) -> Path:
         return self.state / "stacks"
 
-    def environment(self) -> dict[str, str]:
-        """The variables that every `pulumi` command needs."""
+    def environment(self, stack: str) -> dict[str, str]:
+        """The variables that a `pulumi` command needs: the administrator's kubeconfig for the stack `cluster` only."""
         defaults = {"PULUMI_BACKEND_URL": f"file://{self.state}/pulumi"}
         if "PULUMI_CONFIG_PASSPHRASE" not in os.environ:
             defaults["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.state / "passphrase")
@@ -71,14 +70,15 @@ class Workspace:
             **defaults,
             **os.environ,
             "PATH": f"{self.bin}:{os.environ['PATH']}",
-            "KUBECONFIG": self.kubeconfig,
+            "KUBECONFIG": str(self.kubeconfig) if stack == "cluster" else os.devnull,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 
     def working_copy(self, stack: str) -> Path:
         """Write the stack's file with the overlay and, once the stack is made, its salt; return the copy's path."""
-        self._copies.mkdir(parents=True, exist_ok=True, mode=0o700)
-        source: dict[str, Any] = yaml.safe_load(stack_file(stack).read_text())
+        private(self.state)
+        self._copies.mkdir(exist_ok=True)
+        source = read_file(stack_file(stack))
         salt = self._copies / f"Pulumi.{stack}.yaml"
         made: dict[str, Any] = (yaml.safe_load(salt.read_text()) if salt.exists() else None) or {}
         over = {"config": {f"{NAME}:{key}": value for key, value in self.overlay.get(stack, {}).items()}}
@@ -93,30 +93,29 @@ class Workspace:
     def prepare(self, stack: str) -> Path:
         """Make the stack if there is none, and a fresh working copy of its file; return the copy's path."""
         self.working_copy(stack)
-        (self.state / "pulumi").mkdir(exist_ok=True, mode=0o700)
+        (self.state / "pulumi").mkdir(exist_ok=True)
         passphrase = self.state / "passphrase"
         if not passphrase.exists():
-            passphrase.touch(mode=0o600)
-            passphrase.write_text(secrets.token_urlsafe(32))
+            write(passphrase, secrets.token_urlsafe(32))
         # `stack init` writes the new salt beside this Pulumi.yaml, and not into the checkout.
         (self._copies / "Pulumi.yaml").write_text(f"name: {NAME}\nruntime: python\n")
         if not (self._copies / f"Pulumi.{stack}.yaml").exists():
             place = ["--non-interactive", "-C", self._copies]
-            known = json.loads(run(["pulumi", "stack", "ls", "--json", *place], env=self.environment()))
+            known = json.loads(run(["pulumi", "stack", "ls", "--json", *place], env=self.environment(stack)))
             verb = "select" if any(s["name"].rsplit("/", 1)[-1] == stack for s in known) else "init"
-            run(["pulumi", "stack", verb, stack, *place], env=self.environment())
+            run(["pulumi", "stack", verb, stack, *place], env=self.environment(stack))
         return self.working_copy(stack)
 
     def pulumi(self, command: str, stack: str, *options: str) -> None:
         """Run a Pulumi command on a stack, with its output on the terminal. Raises LocalError when it fails."""
         words = self._words(command, stack, *options)
         say(f"  $ {' '.join(words)}")
-        if _interruptible(words, self.environment()) != 0:
+        if attend(subprocess.Popen(words, cwd=ROOT, env=self.environment(stack))) != 0:
             raise LocalError(f"pulumi {command} of {stack} failed: the messages above say why. It can be run again")
 
     def capture(self, command: str, stack: str, *options: str) -> str:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""
-        return run(self._words(command, stack, *options), cwd=ROOT, env=self.environment())
+        return run(self._words(command, stack, *options), cwd=ROOT, env=self.environment(stack))
 
     def _words(self, command: str, stack: str, *options: str) -> list[str]:
         copy = self.prepare(stack)
@@ -127,13 +126,13 @@ class Workspace:
         """Apply a stack; return whether anything changed."""
         self.pulumi("up", stack, "--yes")
         words = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1"]
-        last = json.loads(run(words, cwd=ROOT, env=self.environment()))[0]
+        last = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))[0]
         return any(count for kind, count in last["resourceChanges"].items() if kind != "same")
 
     def outputs(self, stack: str) -> dict[str, Any]:
         """The stack's outputs, secrets in the clear: for use, not for show."""
         words = ["pulumi", "stack", "output", "--stack", stack, "--json", "--show-secrets"]
-        return json.loads(run(words, cwd=ROOT, env=self.environment()))
+        return json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
 
     def _release_dead_lock(self, stack: str) -> None:
         """Release the file backend's lock on a stack when the process that took it is gone from this machine."""
@@ -142,23 +141,3 @@ class Workspace:
             if holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder.get('pid')}").exists():
                 warn(f"{stack}: process {holder.get('pid')} was interrupted and left its lock: released")
                 file.unlink()
-
-
-def _interruptible(words: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run Pulumi to its end. An interrupt reaches it once, and it gets the time to finish what it is doing.
-
-    A second one ends it at once. In the terminal's process group every interrupt would count twice.
-    """
-    child = subprocess.Popen(words, cwd=ROOT, env=env, process_group=0)
-    interrupted = False
-    while True:
-        try:
-            code = child.wait()
-        except KeyboardInterrupt:
-            interrupted = True
-            child.send_signal(signal.SIGINT)
-        else:
-            break
-    if interrupted:
-        raise KeyboardInterrupt
-    return code

@@ -6,7 +6,7 @@ import sys
 from local.node import lifecycle
 from local.paths import ROOT, lock, state
 from local.platform import Target
-from local.progress import LocalError, say
+from local.progress import LocalError, attend, say
 
 LEVELS = ("unit", "property", "policy", "integration")
 
@@ -27,7 +27,7 @@ def run_tests(target: Target, level: str) -> int:
             lifecycle.down(target.name, delete_data=True)
         try:
             command = [sys.executable, "-m", "pytest", *paths]
-            return subprocess.run(command, cwd=ROOT, check=False).returncode
+            return attend(subprocess.Popen(command, cwd=ROOT))
         finally:
             if needs_cluster:
                 lifecycle.down(target.name, delete_data=True)

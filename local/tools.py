@@ -213,7 +213,7 @@ def ensure_tools(tools: list[Tool]) -> tuple[Path, dict[str, str]]:
         directory, ways[f"{tool.name} {tool.version}"] = ensure(tool)
         if tool.plugin_directory:
             if directory != tool.plugin_directory:
-                shutil.copytree(directory, tool.plugin_directory, dirs_exist_ok=True)
+                _put_plugin(directory, tool.plugin_directory)
         else:
             programs |= {program: directory / program for program in tool.programs}
     key = hashlib.sha256(repr(sorted(programs.items())).encode()).hexdigest()[:12]
@@ -228,6 +228,16 @@ def ensure_tools(tools: list[Tool]) -> tuple[Path, dict[str, str]]:
     return bin_directory, ways
 
 
+def _put_plugin(source: Path, target: Path) -> None:
+    """Put a plug-in where Pulumi looks, as a whole or not at all."""
+    with lock(cache() / "tools" / ".plugins.lock"):
+        part = target.with_name(f".{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(source, part)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+
+
 # Debian package -> a program of it
 NODE_PACKAGES = {
     "containerd": "containerd",
@@ -237,6 +247,8 @@ NODE_PACKAGES = {
     "iproute2": "ip",
     "openssl": "openssl",
     "util-linux": "nsenter",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
 }
 
 
@@ -248,7 +260,7 @@ def ensure_packages(packages: dict[str, str]) -> str:
     if not shutil.which("apt-get"):
         raise LocalError(f"missing: {', '.join(missing)}. Install these with your distribution's package manager")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *missing]
     with lock(cache() / ".apt.lock"):
         try:
             run(install, env=env)

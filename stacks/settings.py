@@ -7,9 +7,9 @@ SettingsError, whose message has one line for each problem, with the key as the 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
@@ -29,6 +29,7 @@ __all__ = [
     "load",
     "load_file",
     "parse",
+    "read_file",
     "schema",
 ]
 
@@ -66,15 +67,34 @@ def parse(config: Mapping[str, object]) -> Settings:
         raise SettingsError(explain(model, error)) from None
 
 
-def load_file(path: Path) -> Settings:
-    """The settings in a stack file (Pulumi.<stack>.yaml); secrets stay as encrypted as they are there."""
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key may stand once: the second `streaming-platform:kafka` would drop the first one's topics."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(self.construct_object(key))  # pyright: ignore
+            if name in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(f"{name}: stands twice, again in line {line}: put what is below it in one place")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A stack file as it is, not validated beyond being a mapping in which no key stands twice."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}: name an existing stack file") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: is not YAML: {error}: correct it") from None
-    config = cast("dict[str, object]", document).get("config") if isinstance(document, dict) else None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+
+
+def load_file(path: Path) -> Settings:
+    """The settings in a stack file (Pulumi.<stack>.yaml); secrets stay as encrypted as they are there."""
+    config = read_file(path).get("config")
     if not isinstance(config, dict):
         raise SettingsError(f"{path}: has no mapping `config`: add it, with {_PREFIX}kind and what that kind needs")
     return parse({key: _encrypted(value) for key, value in cast("dict[str, object]", config).items()})

@@ -16,19 +16,39 @@ __all__ = ["Image", "check", "ensure", "job_image", "push"]
 
 
 def ensure(name: str) -> Image:
-    """Return the image ``name``, one of `FOLDERS`; pull or build it first when there is no archive of it.
+    """Return the image ``name``; pull or build it first when there is no archive of it.
 
-    Raises LocalError when the name is unknown, when it can neither be pulled nor built, or when the image lacks
-    something that the manifests rely on.
+    Those of `FOLDERS` can be built; any other is pulled. Raises LocalError when the image can neither be pulled nor
+    built, or when it lacks something that the manifests rely on.
     """
     if name not in FOLDERS:
-        raise LocalError(f"image {name}: cannot be made here; those that can are {', '.join(FOLDERS)}")
+        return _foreign(name)
     image = _found(name)
     if not image or not contract.fulfilled(image):
         with store.lock():
             image = _found(name) or _pulled(name) or _built(name)
             contract.verify(image)
     return image
+
+
+def _foreign(name: str) -> Image:
+    """An image that only its registry has: a user's own job, or another version of a public image."""
+    image = named(name, PULLED)
+    if image.archive.exists():
+        return image
+    reason = registry.silence() if image.reference.startswith("docker.io/") else ""
+    if not reason:
+        try:
+            with store.lock(), step(f"Image {name}: pulling it"):
+                store.pull(image)
+        except LocalError as error:
+            reason = str(error).splitlines()[-1]
+        else:
+            return image
+    raise LocalError(
+        f"image {name}: cannot be pulled ({reason}), and cannot be made here: those that can are {', '.join(FOLDERS)}. "
+        "For a job of your own, give a jar instead"
+    )
 
 
 def job_image(image_name: str, base: str, jar: Path) -> Image:

@@ -40,12 +40,17 @@ def join_command(name: str) -> str:
 
 def processes(name: str) -> set[int]:
     """Ids of all processes in the tree, the node's and the pods'."""
-    return {int(pid) for tree in trees(name) for file in tree.rglob("cgroup.procs") for pid in file.read_text().split()}
+    found: set[int] = set()
+    for tree in trees(name):
+        for directory, _, _ in os.walk(tree):
+            with contextlib.suppress(OSError):  # gone since it was listed, and its processes with it
+                found.update(map(int, (Path(directory) / "cgroup.procs").read_text().split()))
+    return found
 
 
 def remove(name: str) -> None:
     """End what still runs in the tree and remove it. Harmless when there is none."""
-    for attempt in range(100):
+    for attempt in range(600):
         left = processes(name)
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

@@ -12,6 +12,7 @@ PODS = "10.244.0.0/16"  # all three lie inside the node's network namespace and 
 SERVICES = "10.96.0.0/16"
 DNS = "169.254.20.10"  # an extra address of lo: CoreDNS runs beside the kubelet, pods reach it through the bridge
 PAUSE_IMAGE = "localhost/pause:1"
+HELPER_IMAGE = "zookeeper:3.9.4"  # makes and removes the directories of volumes: any image that has a shell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ def supervisor(at: Layout) -> str:
     for name, words in commands(at).items():
         parser[f"program:{name}"] = {
             "command": " ".join(words).replace("%", "%%"),
-            "environment": f'KUBECONFIG="{at.state}/admin.kubeconfig",HOME="/root"',
+            "environment": f'KUBECONFIG="{at.state}/admin.kubeconfig",HOME="{Path.home()}"',
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "2",
@@ -305,7 +306,7 @@ def cni(at: Layout) -> dict[str, object]:
 
 
 def helper_pod() -> dict[str, object]:
-    """The pod that makes and removes a volume's directory; any loaded image that has a shell serves."""
+    """The pod that makes and removes a volume's directory."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -314,7 +315,7 @@ def helper_pod() -> dict[str, object]:
             "containers": [
                 {
                     "name": "helper-pod",
-                    "image": "zookeeper:3.9.4",
+                    "image": HELPER_IMAGE,
                     "imagePullPolicy": "IfNotPresent",
                     "securityContext": {"runAsUser": 0},
                 }

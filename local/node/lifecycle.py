@@ -17,7 +17,7 @@ from pathlib import Path
 from local.images import Image
 from local.node import cgroups, config, keys
 from local.node.config import Layout
-from local.paths import lock, state
+from local.paths import lock, private, state, write
 from local.progress import LocalError, run, step
 
 NAME_LIMIT = 12  # the link's name is `sp-<name>`, and Linux takes 15 characters
@@ -33,8 +33,13 @@ def check_machine() -> None:
         why = f"this is {platform.system()}, not Linux"
     elif os.geteuid() != 0:
         why = "you are not root"
-    elif not Path("/sys/fs/cgroup").is_dir() or not any(Path("/sys/fs/cgroup").iterdir()):
-        why = "there are no control groups under /sys/fs/cgroup"
+    else:
+        try:
+            cgroups.create("sp-probe")
+            cgroups.remove("sp-probe")
+            run(["unshare", "--mount", "--net", "true"])
+        except (OSError, LocalError) as error:
+            why = f"control groups and namespaces are not for us to make ({str(error).splitlines()[-1]})"
     if why:
         raise LocalError(
             f"no local Kubernetes node can run here: {why}.\n"
@@ -49,11 +54,10 @@ def layout(name: str, bin_directory: Path) -> Layout:
     directory = state(name)
     if len(str(directory)) > 80:  # a socket's path may have 107 characters
         raise LocalError(f"{directory} is too long for sockets: set XDG_STATE_HOME to a shorter directory")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    octet = directory / "octet"
+    octet = private(directory) / "octet"
     with lock(state(".octets")):
         if not octet.exists():
-            octet.write_text(str(_free_octet(directory.parent)))
+            write(octet, str(_free_octet(directory.parent)))
     n = int(octet.read_text())
     cni = next((d for d in ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni") if (Path(d) / "bridge").exists()), None)
     return Layout(
@@ -127,6 +131,8 @@ def up(at: Layout, images: Sequence[Image]) -> None:
     Raises LocalError with the end of the failing part's log.
     """
     with step(f"node {at.name}: network, keys and control plane"):
+        if not _alive(at):
+            down(at.name, delete_data=False)  # what a run that was interrupted left half-made
         _namespaces(at)
         cgroups.create(at.namespace)
         _keys(at)
@@ -224,23 +230,23 @@ def _keys(at: Layout) -> None:
     keys.make_certificate(at.keys, "metrics-server", "/CN=metrics-server", "DNS:metrics-server.kube-system.svc")
     for user, (subject, names) in users.items():
         keys.make_certificate(at.keys, user, subject, names)
-        path = at.state / f"{user}.kubeconfig"
-        path.touch(mode=0o600)
-        path.write_text(keys.kubeconfig(at.keys, user, cluster=at.context, server=at.server))
+        text = keys.kubeconfig(at.keys, user, cluster=at.context, server=at.server)
+        write(at.state / f"{user}.kubeconfig", text)
     done.touch()
 
 
 def _supervise(at: Layout) -> None:
-    def alive() -> bool:
-        return supervisorctl(at, "pid").strip().isdigit()
-
-    if alive():
+    if _alive(at):
         supervisorctl(at, "update")
         return
     # Its children inherit the namespaces and the cgroup.
     daemon = f"{sys.executable} -m supervisor.supervisord -c {at.supervisor_config}"
     run(inside(at, ["sh", "-c", f"{cgroups.join_command(at.namespace)}; exec {daemon}"]))
-    _wait(at, alive, "supervisord", [])
+    _wait(at, lambda: _alive(at), "supervisord", [])
+
+
+def _alive(at: Layout) -> bool:
+    return supervisorctl(at, "pid").strip().isdigit()
 
 
 def _start(at: Layout, *programs: str) -> None:
@@ -285,9 +291,9 @@ def down(name: str, *, delete_data: bool) -> None:
     if Path(f"/run/netns/{ns}").exists():
         run(["ip", "netns", "del", ns])
     shutil.rmtree(directory / "run", ignore_errors=True)
-    for private in PRIVATE_DIRECTORIES:
+    for own in PRIVATE_DIRECTORIES:
         with contextlib.suppress(OSError):  # in use by somebody else's containerd, or never there
-            Path(private).rmdir()
+            Path(own).rmdir()
     if delete_data:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -53,7 +53,7 @@ def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
     words = ["destroy", "dev", "--yes"]
     command = ["pulumi", words[0], "--stack", "dev", "--config-file", str(work.prepare("dev")), *words[2:]]
     child = subprocess.Popen(
-        command, cwd=platform.ROOT, env=work.environment(), stdout=subprocess.DEVNULL, start_new_session=True
+        command, cwd=platform.ROOT, env=work.environment("dev"), stdout=subprocess.DEVNULL, start_new_session=True
     )
     time.sleep(8)
     assert child.poll() is None
@@ -108,5 +108,5 @@ def test_the_platform_comes_up_on_a_cluster_that_exists(
 
 def test_an_unknown_context_is_refused_with_those_there_are(node: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
-    with pytest.raises(LocalError, match=rf"CONTEXT=nowhere: no such context.*{CONTEXT}"):
+    with pytest.raises(LocalError, match=rf"CONTEXT=nowhere: no such context; there are: {CONTEXT}"):
         platform.up(Target("", "nowhere"))

@@ -186,7 +186,10 @@ def test_an_image_is_built_otherwise_and_says_why(
 
 
 def test_what_cannot_be_made_is_refused(monkeypatch: Patch) -> None:
-    with pytest.raises(LocalError, match=r"flink:9: cannot be made here; .*flink:2\.3\.0-java17"):
+    monkeypatch.setattr(registry, "silence", lambda: "no answer")
+    with pytest.raises(
+        LocalError, match=r"flink:9: cannot be pulled \(no answer\), and cannot be made here: .*flink:2\.3\.0-java17"
+    ):
         images.ensure("flink:9")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LocalError, match="root"):

@@ -88,8 +88,9 @@ def test_checkpoints_on_a_claim_of_one_node_are_refused_on_two() -> None:
     assert "ReadWriteMany" in refused.text
     shared = _settings(storage={"accessMode": "ReadWriteMany"})
     assert preflight.storage(classes, [_node(), _node()], shared).verdict == "ok"
-    cordoned = [_node(), _node(unschedulable=True)]
-    assert preflight.storage(classes, cordoned, _settings()).verdict == "ok"
+    tainted = _node(taints=[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
+    for other in (_node(unschedulable=True), tainted):
+        assert preflight.storage(classes, [_node(), other], _settings()).verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,25 @@ def test_capacity_leaves_out_what_others_ask_for_but_not_the_environment_itself(
 def test_own_images_need_a_registry() -> None:
     assert "images.registry" in preflight.registry(_settings()).text
     assert preflight.registry(_settings()).verdict == "failed"
-    assert preflight.registry(_settings(images={"registry": "registry.example"})).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("user", "silence", "verdict"), [(0, "", "ok"), (0, "does not answer", "failed"), (1000, "", "failed")]
+)
+def test_own_images_need_root_and_a_registry_that_answers(
+    user: int, silence: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ask(url: str) -> str:
+        asked.append(url)
+        return silence
+
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr(preflight, "registry_silence", ask)
+    finding = preflight.registry(_settings(images={"registry": "registry.example:5000/team"}))
+    assert finding.verdict == verdict
+    assert asked == ([] if user else ["https://registry.example:5000/v2/"])
 
 
 def test_network_policy_agents() -> None:

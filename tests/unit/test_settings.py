@@ -349,3 +349,13 @@ def test_an_image_is_taken_as_given_or_built_from_the_jar(tmp_path: Path, monkey
         SettingsError, match=r"streaming-platform:flink\.clusters\.missing\.jar: 'no\.jar'.*make images"
     ):
         settings.flink_image(loaded, "missing")
+
+
+def test_a_key_that_stands_twice_is_refused_where_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.dev.yaml"
+    path.write_text(
+        "config:\n  streaming-platform:kind: environment\n  streaming-platform:environment: dev\n"
+        "  streaming-platform:kafka: {brokers: 1}\n  streaming-platform:kafka: {memoryMib: 1024}\n"
+    )
+    with pytest.raises(SettingsError, match=r"streaming-platform:kafka: stands twice, again in line 5: put what is below"):
+        load_file(path)
