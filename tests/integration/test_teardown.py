@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -97,13 +98,17 @@ def test_the_platform_comes_up_on_a_cluster_that_exists(
     _use_image(image, tmp_path, monkeypatch)
     monkeypatch.setenv("KUBECONFIG", str(lifecycle.kubeconfig(node)))
     elsewhere = Target("", CONTEXT)
-    assert platform.up(elsewhere)
-    at, settings = prove.kube(elsewhere)
-    assert prove.run_proof(at, settings, 1000).holds
-    there = _unprotected(platform.workspace(elsewhere))
-    there.pulumi("destroy", "dev", "--yes")
-    there.up("cluster")
-    there.pulumi("destroy", "cluster", "--yes")
+    shutil.rmtree(elsewhere.state, ignore_errors=True)  # of a node of the same name, in a run that was killed
+    try:
+        assert platform.up(elsewhere)
+        at, settings = prove.kube(elsewhere)
+        assert prove.run_proof(at, settings, 1000).holds
+        there = _unprotected(platform.workspace(elsewhere))
+        there.pulumi("destroy", "dev", "--yes")
+        there.up("cluster")
+        there.pulumi("destroy", "cluster", "--yes")
+    finally:
+        shutil.rmtree(elsewhere.state, ignore_errors=True)
 
 
 def test_an_unknown_context_is_refused_with_those_there_are(node: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
