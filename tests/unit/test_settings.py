@@ -357,5 +357,5 @@ def test_a_key_that_stands_twice_is_refused_where_it_does(tmp_path: Path) -> Non
         "config:\n  streaming-platform:kind: environment\n  streaming-platform:environment: dev\n"
         "  streaming-platform:kafka: {brokers: 1}\n  streaming-platform:kafka: {memoryMib: 1024}\n"
     )
-    with pytest.raises(SettingsError, match=r"streaming-platform:kafka: stands twice, again in line 5: put what is below"):
+    with pytest.raises(SettingsError, match=r"streaming-platform:kafka: stands twice, again in line 5: put"):
         load_file(path)
