@@ -101,6 +101,7 @@ def up(target: Target) -> bool:
     settings = environment_settings(stack_file("dev"))
     if target.context:
         return _up_elsewhere(target, settings)
+    lifecycle.check_name(target.name)
     lifecycle.check_machine()
     with lock(private(target.state) / ".up.lock"):
         with ThreadPoolExecutor(1) as pool:

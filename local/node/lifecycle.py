@@ -47,14 +47,19 @@ def check_machine() -> None:
         )
 
 
-def layout(name: str, bin_directory: Path) -> Layout:
-    """Describe a cluster; a new one gets a free pair of addresses, which it keeps."""
+def check_name(name: str) -> None:
+    """Refuse a cluster's name that its network link or its sockets could not bear."""
     if len(name) > NAME_LIMIT or not name.isalnum() or not name.islower():
         raise LocalError(f"NAME={name}: 1 to {NAME_LIMIT} lower-case letters or digits are allowed")
-    directory = state(name)
-    if len(str(directory)) > 80:  # a socket's path may have 107 characters
-        raise LocalError(f"{directory} is too long for sockets: set XDG_STATE_HOME to a shorter directory")
-    octet = private(directory) / "octet"
+    if len(str(state(name))) > 80:  # a socket's path may have 107 characters
+        raise LocalError(f"{state(name)} is too long for sockets: set XDG_STATE_HOME to a shorter directory")
+
+
+def layout(name: str, bin_directory: Path) -> Layout:
+    """Describe a cluster; a new one gets a free pair of addresses, which it keeps."""
+    check_name(name)
+    directory = private(state(name))
+    octet = directory / "octet"
     with lock(state(".octets")):
         if not octet.exists():
             write(octet, str(_free_octet(directory.parent)))
@@ -133,8 +138,8 @@ def up(at: Layout, images: Sequence[Image]) -> None:
     with step(f"node {at.name}: network, keys and control plane"):
         if not _alive(at):
             down(at.name, delete_data=False)  # what a run that was interrupted left half-made
-        _namespaces(at)
-        cgroups.create(at.namespace)
+            _namespaces(at)
+            cgroups.create(at.namespace)
         _keys(at)
         for path, text in config.files(at).items():
             (at.state / path).parent.mkdir(parents=True, exist_ok=True)
@@ -175,35 +180,30 @@ def load_images(at: Layout, images: Sequence[Image]) -> None:
 
 
 def _namespaces(at: Layout) -> None:
-    ns = at.namespace
-    if not Path(f"/run/netns/{ns}").exists():
-        run(["ip", "netns", "add", ns])
-    if not Path(f"/sys/class/net/{ns}").exists():
-        run(["ip", "link", "add", ns, "type", "veth", "peer", "name", "eth0", "netns", ns])
-        run(["ip", "addr", "add", f"{at.host_ip}/30", "dev", ns])
-        run(["ip", "link", "set", ns, "up"])
-        for command in (
-            f"ip addr add {at.node_ip}/30 dev eth0",
-            "ip link set eth0 up",
-            "ip link set lo up",
-            f"ip addr add {config.DNS}/32 dev lo",
-            f"ip route add default via {at.host_ip}",
-            "sysctl -qw net.ipv4.ip_forward=1",
-        ):
-            run(["ip", "netns", "exec", ns, *command.split()])
+    ns, handle = at.namespace, at.run / "mnt"
+    run(["ip", "netns", "add", ns])
+    run(["ip", "link", "add", ns, "type", "veth", "peer", "name", "eth0", "netns", ns])
+    run(["ip", "addr", "add", f"{at.host_ip}/30", "dev", ns])
+    run(["ip", "link", "set", ns, "up"])
+    for command in (
+        f"ip addr add {at.node_ip}/30 dev eth0",
+        "ip link set eth0 up",
+        "ip link set lo up",
+        f"ip addr add {config.DNS}/32 dev lo",
+        f"ip route add default via {at.host_ip}",
+        "sysctl -qw net.ipv4.ip_forward=1",
+    ):
+        run(["ip", "netns", "exec", ns, *command.split()])
     at.run.mkdir(exist_ok=True)
-    if str(at.run) not in _mounts():
-        run(["mount", "--bind", at.run, at.run])
-        run(["mount", "--make-private", at.run])
-    handle = at.run / "mnt"
-    if str(handle) not in _mounts():
-        handle.touch()
-        run(["unshare", f"--mount={handle}", "--propagation", "private", "true"])
-        for directory in PRIVATE_DIRECTORIES:
-            Path(directory).mkdir(parents=True, exist_ok=True)
-            own = at.run / "private" / Path(directory).name
-            own.mkdir(parents=True, exist_ok=True)
-            run(["nsenter", f"--mount={handle}", "--", "mount", "--bind", own, directory])
+    run(["mount", "--bind", at.run, at.run])
+    run(["mount", "--make-private", at.run])  # a mount namespace can be kept below a private mount only
+    handle.touch()
+    run(["unshare", f"--mount={handle}", "--propagation", "private", "true"])
+    for directory in PRIVATE_DIRECTORIES:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        own = at.run / "private" / Path(directory).name
+        own.mkdir(parents=True, exist_ok=True)
+        run(["nsenter", f"--mount={handle}", "--", "mount", "--bind", own, directory])
 
 
 def _mounts() -> list[str]:
