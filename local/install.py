@@ -19,6 +19,8 @@ from local.paths import ROOT, cache, lock
 from local.progress import LocalError, run, step, warn
 
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
+# No C compiler; and the Go compiler's own garbage collector runs less often: 5 to 23 % less CPU for etcd, in two pairs.
+GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
 _silent: set[str] = set()  # hosts that did not answer in this run
 
 
@@ -171,7 +173,7 @@ def _program(path: Path, content: bytes) -> None:
 def go_build(module: str, out: Path, packages: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
     """Build programs from a directory of local/modules: {program: package}, with string variables set at link time."""
     link = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
-    env = {**os.environ, "CGO_ENABLED": "0"}
+    env = {**os.environ, **GO_ENVIRONMENT}
     for program, package in packages.items():
         run(
             ["go", "build", "-trimpath", "-ldflags", link, "-o", out / program, package],

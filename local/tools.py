@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from local.install import Download, Tool, ensure, go_build
+from local.install import GO_ENVIRONMENT, Download, Tool, ensure, go_build
 from local.paths import ROOT, cache, lock
 from local.progress import LocalError, run
 
@@ -62,7 +62,7 @@ def _build_random(out: Path) -> None:
         shutil.copytree(ROOT / "local" / "modules" / module, work)
         for embedded in ("schema.json", "bridge-metadata.json"):
             (work / "cmd" / "plugin" / embedded).write_text("{}")
-        env = {**os.environ, "CGO_ENABLED": "0"}  # for both, so that the second build finds the first one's packages
+        env = {**os.environ, **GO_ENVIRONMENT}  # for both, so that the second build finds the first one's packages
         run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "generate", "./cmd/gen"], cwd=work, env=env)
         run(["./generate", "schema", "--out", "cmd/plugin"], cwd=work)
         run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out / module, "./cmd/plugin"], cwd=work, env=env)
