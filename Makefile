@@ -17,7 +17,7 @@ DATA ?=
 .PHONY: help up prove down status preview destroy refresh images kubeconfig env test check
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
@@ -60,7 +60,7 @@ check: .venv ## lint, format and types
 
 .venv: requirements.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \
-	  echo "  Python packages: installing into $(VENV)"; \
+	  echo "  Python packages: installing into $(VENV)" >&2; \
 	  rm -rf "$(VENV)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(VENV)" && \
 	  "$(VENV)/bin/pip" install -q --disable-pip-version-check -r requirements.txt && touch "$(VENV)/.done"; fi
 	@ln -sfn "$(VENV)" .venv
