@@ -29,12 +29,10 @@ class Kube:
     bin: Path
     kubeconfig: Path
     namespace: str
-    context: str = ""  # empty: the kubeconfig's own
 
     def words(self, *words: str) -> list[str]:
         """A kubectl command line."""
-        context = ["--context", self.context] if self.context else []
-        return [str(self.bin / "kubectl"), "--kubeconfig", str(self.kubeconfig), *context, "-n", self.namespace, *words]
+        return [str(self.bin / "kubectl"), "--kubeconfig", str(self.kubeconfig), "-n", self.namespace, *words]
 
     def run(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl and return what it prints. Raises LocalError when it fails."""
