@@ -19,7 +19,7 @@ from local.paths import ROOT, cache, lock
 from local.progress import LocalError, run, step, warn
 
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
-# No C compiler; and the Go compiler's own garbage collector runs less often: 3 and 21 % less CPU for etcd, in two pairs.
+# No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
 _silent: set[str] = set()  # hosts that did not answer in this run
 
