@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -43,6 +44,41 @@ def labels(*, name: str, instance: str, version: str, component: str) -> dict[st
 def selector(all_labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that tell one set of pods from another: selectors cannot be changed, so neither version nor owner."""
     return {f"{_LABEL}{key}": all_labels[f"{_LABEL}{key}"] for key in ("name", "instance", "component")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodAdditions:
+    """What comes into pods beside what their component makes: from a user's settings, or from another component.
+
+    The one way in: a log sidecar is an `init_containers` entry (with `restartPolicy: Always`), its `volumes`, the
+    `texts` of its ConfigMap, and the seconds that it needs to flush. Two of them are added with `+`.
+    """
+
+    init_containers: tuple[k8s.core.v1.ContainerArgsDict, ...] = ()
+    containers: tuple[k8s.core.v1.ContainerArgsDict, ...] = ()
+    volumes: tuple[k8s.core.v1.VolumeArgsDict, ...] = ()
+    mounts: tuple[k8s.core.v1.VolumeMountArgsDict, ...] = ()
+    """Of the main container."""
+    env: tuple[k8s.core.v1.EnvVarArgsDict, ...] = ()
+    """Of the main container."""
+    spec: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Further fields of the pods' spec, such as a node selector."""
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Files of ConfigMaps, by name: pods are replaced when they change."""
+    grace_seconds: int = 0
+    """On top of what the main container takes to stop."""
+
+    def __add__(self, other: "PodAdditions") -> "PodAdditions":
+        return PodAdditions(
+            init_containers=self.init_containers + other.init_containers,
+            containers=self.containers + other.containers,
+            volumes=self.volumes + other.volumes,
+            mounts=self.mounts + other.mounts,
+            env=self.env + other.env,
+            spec={**self.spec, **other.spec},
+            texts={**self.texts, **other.texts},
+            grace_seconds=self.grace_seconds + other.grace_seconds,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +181,15 @@ def resources(memory_mib: int, cpu: float, cpu_limit: float | None = None) -> k8
     return {"requests": {"cpu": cores(cpu), "memory": mib(memory_mib)}, "limits": limits}
 
 
-def container(spec: k8s.core.v1.ContainerArgsDict) -> k8s.core.v1.ContainerArgsDict:
+def container(spec: k8s.core.v1.ContainerArgsDict, *, read_only_root: bool = False) -> k8s.core.v1.ContainerArgsDict:
     """A container that Pod Security `restricted` admits."""
-    return {
-        "image_pull_policy": "IfNotPresent",
-        "security_context": {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}},
-        **spec,
+    security: k8s.core.v1.SecurityContextArgsDict = {
+        "allow_privilege_escalation": False,
+        "capabilities": {"drop": ["ALL"]},
     }
+    if read_only_root:
+        security["read_only_root_filesystem"] = True
+    return {"image_pull_policy": "IfNotPresent", "security_context": security, **spec}
 
 
 def pod_template(
@@ -164,11 +202,12 @@ def pod_template(
     init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
     volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
     grace_seconds: int,
+    more: Mapping[str, object] | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgsDict:
     """Pods that Pod Security `restricted` admits, run as `user` (uid, gid and group of the volumes), kept apart.
 
     `checksum` is that of what is mounted from ConfigMaps: pods are replaced when it changes. Pods of the same set go
-    to different nodes and zones where there are some.
+    to different nodes and zones where there are some. `more` are further fields.
     """
     spec: k8s.core.v1.PodSpecArgsDict = {
         "service_account_name": account,
@@ -206,7 +245,7 @@ def pod_template(
         spec["volumes"] = list(volumes)
     return {
         "metadata": {"labels": dict(all_labels), "annotations": {f"{PROJECT}/config-checksum": checksum}},
-        "spec": spec,
+        "spec": cast("k8s.core.v1.PodSpecArgsDict", {**spec, **(more or {})}),
     }
 
 

@@ -111,9 +111,12 @@ def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
         f"server.{member + 1}={name}-{member}.{name}-headless.{namespace}.svc:{peers}" for member in range(members)
     ]
     lines = [
-        "tickTime=2000",
-        "initLimit=10",
-        "syncLimit=5",
+        # Milliseconds. A client's session may be as short as two ticks: Flink's next JobManager leads when that of the
+        # last one has ended.
+        "tickTime=1000",
+        # Ticks that a member may take to catch up with the leader, and may lag behind it.
+        "initLimit=20",
+        "syncLimit=10",
         "dataDir=/data",
         f"clientPort={_PORTS['client']}",
         # Off by default, and snapshots and logs would fill the volume. Hours between purges.

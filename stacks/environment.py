@@ -61,7 +61,6 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
                 namespace=namespace,
                 image=images[name],
                 zookeeper=zookeeper.connect_string,
-                zookeeper_image=settings.images.zookeeper,
                 settings=cluster,
                 access_mode=settings.storage.access_mode,
                 storage=storage,

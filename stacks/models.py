@@ -7,7 +7,7 @@ with.
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, flink_configuration
 from components.flink.memory import FlinkMemoryError, job_manager_memory, task_manager_memory
@@ -26,6 +26,12 @@ from stacks.sections import (
     odd,
 )
 
+# Names that the platform gives in the pods of a Flink cluster; see components/flink/pods.py.
+RESERVED: Mapping[str, tuple[str, ...]] = {
+    "env": ("CHECKPOINTS", "JOB_ID", "MALLOC_CONF", "POD_IP", "REST", "RESTORE_FROM", "SECONDS_EACH"),
+    "volumes": ("conf", "data", "log", "platform-conf", "platform-scripts", "state", "tmp"),
+    "volumeMounts": (),
+}
 _HIGHEST_PORT = 65535
 _BROKER_PORTS = range(9092, 9094)  # clients and controllers; see components/kafka/cluster.py
 
@@ -190,6 +196,80 @@ def _check_cpu(cpu: float, cpu_limit: float) -> None:
         raise SectionError("cpu", f"{cpu} is above cpuLimit, {cpu_limit}: lower cpu, or raise cpuLimit")
 
 
+class StateDirectorySettings(Section):
+    """Where a TaskManager keeps working state (RocksDB) and other temporary files: on a disk of its node.
+
+    With `hostPath` a directory for each pod below that of the node, else with `class` a volume claimed for as long as
+    the pod lives, else an emptyDir.
+    """
+
+    size_mib: Storage = 4096
+    """Bound of an emptyDir, or size of the claim, in MiB."""
+    class_name: Annotated[str | None, Field(alias="class")] = None
+    """StorageClass of a claim that comes and goes with the pod."""
+    host_path: Annotated[str, Field(pattern=r"^/[^:]+$")] | None = None
+    """A directory of the node; where the namespace's Pod Security admits none, `allowHostPath` says what to do."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.class_name is not None and self.host_path is not None:
+            raise SectionError("class", f"{self.class_name!r} and hostPath, {self.host_path!r}: give one of them")
+        return self
+
+
+class FailureDetectionSettings(Section):
+    """How soon Flink's processes notice that another is gone; docs/flink.md tells what the times cost."""
+
+    heartbeat_interval_millis: Annotated[int, Field(ge=50, le=600_000)] = 250
+    """Between two heartbeats from the JobManager to each TaskManager. Two that are refused mean a dead process."""
+    heartbeat_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 2500
+    """After so much silence the JobManager gives a TaskManager up: longer than a full collection of its heap takes."""
+    job_manager_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 20_000
+    """After so much silence a TaskManager gives the JobManager up and stops the job's tasks: longer than another
+    JobManager needs to take over, so that the job goes on meanwhile."""
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        for name, millis, least in (
+            ("heartbeatTimeoutMillis", self.heartbeat_timeout_millis, 2 * self.heartbeat_interval_millis),
+            ("jobManagerTimeoutMillis", self.job_manager_timeout_millis, 2 * self.heartbeat_interval_millis),
+        ):
+            if millis < least:
+                raise SectionError(
+                    name,
+                    f"{millis} is below two heartbeats, {least} (2 x heartbeatIntervalMillis): one late heartbeat "
+                    "would be a failure; raise it, or lower heartbeatIntervalMillis",
+                )
+        return self
+
+
+class PodSettings(Section):
+    """What else the pods of a Flink cluster get. Objects are written as in a pod's manifest."""
+
+    node_selector: Mapping[str, Text] = {}
+    tolerations: tuple[Mapping[str, JsonValue], ...] = ()
+    priority_class: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets of the namespace."""
+    env: tuple[Mapping[str, JsonValue], ...] = ()
+    """Environment variables of the Flink container."""
+    volumes: tuple[Mapping[str, JsonValue], ...] = ()
+    volume_mounts: tuple[Mapping[str, JsonValue], ...] = ()
+    """Mounts in the Flink container."""
+    share_process_namespace: bool = False
+    """Let containers of a pod see each other's processes, as for a debugger."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        for key, objects in (("env", self.env), ("volumes", self.volumes), ("volumeMounts", self.volume_mounts)):
+            for each in objects:
+                if not isinstance(each.get("name"), str):
+                    raise SectionError(key, f"{dict(each)} has no name: write it as in a pod's manifest")
+                if each["name"] in RESERVED[key]:
+                    raise SectionError(key, f"name {each['name']!r} is taken by the platform: choose another one")
+        return self
+
+
 class TaskManagerSettings(Section):
     """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
 
@@ -205,6 +285,9 @@ class TaskManagerSettings(Section):
     """CPU request, in cores."""
     cpu_limit: Cores = 1.0
     """CPU limit, in cores."""
+    checkpoint_on_stop: bool = True
+    """Take a checkpoint before a TaskManager stops, so that the others repeat next to nothing."""
+    state_directory: StateDirectorySettings = StateDirectorySettings()
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -219,8 +302,12 @@ class TaskManagerSettings(Section):
 
 
 class JobManagerSettings(Section):
-    """The JobManager of a Flink cluster."""
+    """The JobManagers of a Flink cluster: one leads, the others stand by."""
 
+    replicas: Annotated[int, Field(ge=1, le=5)] = 2
+    """With one, a JobManager that dies is missed until its JVM is up again."""
+    savepoint_on_stop: bool = False
+    """Take a savepoint before the JobManager of a running job stops, as when it is upgraded; it stays until deleted."""
     memory_mib: Memory = 1600
     """Memory limit, in MiB, divided as Flink does (jobmanager.memory.process.size)."""
     cpu: Cores = 0.5
@@ -261,6 +348,11 @@ class FlinkClusterSettings(Section):
     task_managers: TaskManagerSettings = TaskManagerSettings()
     job_manager: JobManagerSettings = JobManagerSettings()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
+    failure_detection: FailureDetectionSettings = FailureDetectionSettings()
+    pod: PodSettings = PodSettings()
+    restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+://?/.+")] | None = None
+    """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
+    it in place: the job goes on from its own checkpoints once it has run."""
     storage_mib: Storage = 10240
     """Claim for checkpoints and high-availability files, in MiB."""
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
@@ -305,8 +397,11 @@ class FlinkClusterSettings(Section):
             slots=self.task_managers.slots,
             max_parallelism=self.max_parallelism,
             checkpoint_interval_seconds=self.checkpoint_interval_seconds,
+            heartbeat_interval_millis=self.failure_detection.heartbeat_interval_millis,
+            heartbeat_timeout_millis=self.failure_detection.heartbeat_timeout_millis,
             ha_storage=f"file://{data}/ha",
             checkpoint_storage=f"file://{data}/checkpoints",
+            savepoint_storage=f"file://{data}/savepoints",
             extra=self.configuration,
         )
 

@@ -19,6 +19,12 @@ REST_PORT = 8081  # JobManager: REST API and UI
 TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
+LOG_DIR = "/opt/flink/log"
+
+# Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.
+JOB_MANAGER_SESSION_SECONDS = 4
+TASK_MANAGER_SESSION_SECONDS = 60
+
 # What Flink and Kryo reach into inside the JDK, which Java 17 keeps closed: the list of Flink's own default
 # configuration, less exports that no class of Flink 2.3 refers to (jdk.compiler, which a JRE does not have either, and
 # sun.net.util). RMI's is for the JMX server, Kerberos' for Hadoop file systems.
@@ -42,6 +48,7 @@ _OPENS = (
 # counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
 _ADDRESS = "Services and network policies rely on it: leave it out"
 _HIGH_AVAILABILITY = "each cluster has its own place in ZooKeeper and on its volume: leave it out"
+_DETECTION = "JobManagers and TaskManagers have different ones: set failureDetection"
 _MEMORY = "sizes follow from the size of the process, which is the container's limit: set"
 _REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
 _UNSAFE = "the REST port has no authentication: leave it out"
@@ -52,9 +59,14 @@ _REMEDIES = {
     "env.java.opts.all": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
     "execution.checkpointing.dir": _VOLUME,
     "execution.checkpointing.interval": "set checkpointIntervalSeconds",
+    "execution.checkpointing.savepoint-dir": _VOLUME,
+    "execution.state-recovery.path": "set restoreFrom",
+    "heartbeat.": _DETECTION,
     "high-availability": _HIGH_AVAILABILITY,
     "high-availability.": _HIGH_AVAILABILITY,
+    "high-availability.kubernetes.leader-election.": "",
     "high-availability.zookeeper.client.": "",
+    "io.tmp.dirs": "set taskManagers.stateDirectory",
     "jobmanager.adaptive-scheduler.scaling-interval.min": (
         "use jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling"
     ),
@@ -99,7 +111,7 @@ class FlinkConfigurationError(ValueError):
 class FlinkConfigurationSpec:
     """What the configuration of one reactive cluster follows from.
 
-    `zookeeper_quorum` is `host:port[,host:port...]`, `ha_storage` and `checkpoint_storage` are URIs that every pod of
+    `zookeeper_quorum` is `host:port[,host:port...]`, `*_storage` are URIs that every pod of
     the cluster sees, `extra` are a user's own Flink options.
     """
 
@@ -112,8 +124,11 @@ class FlinkConfigurationSpec:
     slots: int
     max_parallelism: int
     checkpoint_interval_seconds: int
+    heartbeat_interval_millis: int
+    heartbeat_timeout_millis: int
     ha_storage: str
     checkpoint_storage: str
+    savepoint_storage: str
     extra: Mapping[str, str]
 
 
@@ -134,6 +149,7 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
         **_scaling(spec),
         **_fault_tolerance(spec),
         **spec.extra,
+        **{f"env.java.opts.{role}": _java_options(role, spec.extra) for role in ("jobmanager", "taskmanager")},
     }
 
 
@@ -179,8 +195,18 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
     }
 
 
+def _java_options(role: str, extra: Mapping[str, str]) -> str:
+    """Of one role's JVM, the user's last. A log of the collector's work and what a crash leaves go where logs go."""
+    ours = (
+        f"-Xlog:gc*:file={LOG_DIR}/{role}.gc:time,uptime,level,tags:filecount=5,filesize=10m "
+        f"-XX:ErrorFile={LOG_DIR}/{role}-crash.log"
+    )
+    return " ".join(filter(None, (ours, extra.get(f"env.java.opts.{role}"))))
+
+
 def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """Leader election and job metadata in ZooKeeper: the JobManager can die."""
+    client = "high-availability.zookeeper.client"
     return {
         "high-availability.type": "zookeeper",
         "high-availability.zookeeper.quorum": spec.zookeeper_quorum,
@@ -190,22 +216,30 @@ def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "high-availability.storageDir": spec.ha_storage,
         # With HA this takes the place of jobmanager.rpc.port (default: random).
         "high-availability.jobmanager.port": str(RPC_PORT),
-        # A dead JobManager's session must end before the next can lead: 60 s by default. ZooKeeper grants 4 to 40 s.
-        "high-availability.zookeeper.client.session-timeout": "10 s",
+        # A dead JobManager's session must end before the next can lead: 60 s by default. A live one must get a ping
+        # through in two thirds of it, a full GC included. Our ensemble grants 2 s and more (twice its tickTime).
+        f"{client}.session-timeout": f"{JOB_MANAGER_SESSION_SECONDS} s",
         # Default 15 s; more than the session's makes no sense, and the client says so.
-        "high-availability.zookeeper.client.connection-timeout": "5 s",
+        f"{client}.connection-timeout": "3 s",
+        # Default 5 s: longer than the session.
+        f"{client}.retry-wait": "1 s",
         # A change of ZooKeeper's leader suspends connections for a moment: without this, every job restarts.
-        "high-availability.zookeeper.client.tolerate-suspended-connections": "true",
+        f"{client}.tolerate-suspended-connections": "true",
         # Would replace the quorum by the members' own names, which need not resolve where Flink runs.
-        "high-availability.zookeeper.client.ensemble-tracker": "false",
+        f"{client}.ensemble-tracker": "false",
+        # Who finds a new leader that is not ready yet, or whose name is not known yet, asks again after this (default
+        # 10 s, 30 s and at most every 30 s).
+        "cluster.registration.error-delay": "500 ms",
+        "cluster.registration.refused-registration-delay": "500 ms",
+        "cluster.registration.max-timeout": "2 s",
     }
 
 
 def _scaling(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """Reactive mode: as many slots as there are, soon after a TaskManager came or went.
 
-    A new TaskManager gets work after what is left of the cooldown, the stabilization and the next checkpoint, here
-    some 15 s and a checkpoint instead of a minute and a half.
+    A new TaskManager gets work after what is left of the cooldown, the stabilization and the next checkpoint: seconds,
+    and not a minute and a half.
     """
     scheduler = "jobmanager.adaptive-scheduler.executing"
     return {
@@ -213,31 +247,37 @@ def _scaling(spec: FlinkConfigurationSpec) -> dict[str, str]:
         # The upper bound of the parallelism, and of what a savepoint can ever be restored with.
         "pipeline.max-parallelism": str(spec.max_parallelism),
         # Default 30 s. The HPA decides every 15 s; pods of one decision come up within seconds of each other.
-        f"{scheduler}.cooldown-after-rescaling": "10 s",
+        f"{scheduler}.cooldown-after-rescaling": "5 s",
         # Default 60 s, and always waited for in full: in reactive mode the job would always like more slots.
-        f"{scheduler}.resource-stabilization-timeout": "5 s",
+        f"{scheduler}.resource-stabilization-timeout": "2 s",
+        # Default true: a TaskManager registers only after a reverse DNS lookup, and pods have no such names.
+        "jobmanager.retrieve-taskmanager-hostname": "false",
     }
 
 
 def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """Checkpoints, restarts, and how soon a lost process is noticed."""
+    restart = "restart-strategy.exponential-delay"
     return {
         "execution.checkpointing.interval": f"{spec.checkpoint_interval_seconds} s",
         "execution.checkpointing.dir": spec.checkpoint_storage,
+        "execution.checkpointing.savepoint-dir": spec.savepoint_storage,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # By default the first failed checkpoint restarts the job, as when the storage hiccups.
         "execution.checkpointing.tolerable-failed-checkpoints": "3",
         # Working state on the heap: jobs of small state need no local disk. `rocksdb` is in the image.
         "state.backend.type": "hashmap",
-        # Scaling down counts as a failure. The default strategy waits longer each time, and forgets only after an
-        # hour of calm, so that a cluster that scales often would stand still for longer and longer.
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.delay": "1 s",
-        "restart-strategy.fixed-delay.attempts": str(2**31 - 1),
-        # A killed TaskManager is noticed after two heartbeats that cannot be delivered (2 x 10 s by default), a lost
-        # node, which does not refuse connections, after the time-out (50 s by default). Longer than a full GC.
-        "heartbeat.interval": "3 s",
-        "heartbeat.timeout": "20 s",
+        # Scaling down counts as a failure. By default the first restart waits 1 s, each further one half as long again,
+        # and only an hour of calm is forgiven: a cluster that scales often would stand still for longer and longer.
+        "restart-strategy.type": "exponential-delay",
+        f"{restart}.initial-backoff": "20 ms",
+        f"{restart}.backoff-multiplier": "2",
+        f"{restart}.max-backoff": "5 s",
+        f"{restart}.reset-backoff-threshold": "10 s",
+        # The JobManager's side. A TaskManager that died is noticed after two heartbeats that cannot be delivered, one
+        # that is cut off, which refuses no connection, after the time-out. By default 2 x 10 s and 50 s.
+        "heartbeat.interval": f"{spec.heartbeat_interval_millis} ms",
+        "heartbeat.timeout": f"{spec.heartbeat_timeout_millis} ms",
     }
 
 

@@ -36,8 +36,11 @@ SPEC = FlinkConfigurationSpec(
     slots=2,
     max_parallelism=8,
     checkpoint_interval_seconds=10,
+    heartbeat_interval_millis=250,
+    heartbeat_timeout_millis=2500,
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
+    savepoint_storage="file:///flink-data/savepoints",
     extra={},
 )
 

@@ -27,8 +27,11 @@ SPEC = FlinkConfigurationSpec(
     slots=2,
     max_parallelism=8,
     checkpoint_interval_seconds=10,
+    heartbeat_interval_millis=250,
+    heartbeat_timeout_millis=2500,
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
+    savepoint_storage="file:///flink-data/savepoints",
     extra={},
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -80,12 +83,17 @@ def test_a_user_may_tune_what_nothing_else_relies_on() -> None:
     extra = {
         "high-availability.zookeeper.client.session-timeout": "20 s",
         "state.backend.type": "rocksdb",
-        "restart-strategy.fixed-delay.attempts": "3",
-        "heartbeat.timeout": "50 s",
-        "env.java.opts.taskmanager": "-XX:+UseZGC",
+        "restart-strategy.exponential-delay.max-backoff": "1 min",
     }
-    assert flink_configuration(SPEC).keys() >= extra.keys() - {"env.java.opts.taskmanager"}
+    assert flink_configuration(SPEC).keys() >= extra.keys()
     assert flink_configuration(replace(SPEC, extra=extra)).items() >= extra.items()
+
+
+def test_a_users_jvm_options_stand_after_the_platforms() -> None:
+    key = "env.java.opts.taskmanager"
+    ours = flink_configuration(SPEC)[key]
+    assert "-Xlog:gc*:file=/opt/flink/log/taskmanager.gc:" in ours
+    assert flink_configuration(replace(SPEC, extra={key: "-XX:+UseZGC"}))[key] == f"{ours} -XX:+UseZGC"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +108,11 @@ def test_a_user_may_tune_what_nothing_else_relies_on() -> None:
         ("execution.checkpointing.dir", "leave it out"),
         ("state.checkpoints.dir", "leave it out"),
         ("env.java.opts.all", "env.java.opts.taskmanager"),
+        ("execution.state-recovery.path", "restoreFrom"),
+        ("heartbeat.timeout", "failureDetection"),
+        ("heartbeat.rpc-failure-threshold", "failureDetection"),
+        ("high-availability.zookeeper.path.execution-plans", "leave it out"),
+        ("io.tmp.dirs", "taskManagers.stateDirectory"),
         ("scheduler-mode", "reactive mode"),
         ("parallelism.default", "taskManagers.min"),
         ("rest.port", "network policies"),
@@ -141,8 +154,11 @@ def test_every_option_that_follows_from_settings_does() -> None:
             slots=4,
             max_parallelism=128,
             checkpoint_interval_seconds=60,
+            heartbeat_interval_millis=2000,
+            heartbeat_timeout_millis=8000,
             ha_storage="s3://ops/ha",
             checkpoint_storage="s3://ops/checkpoints",
+            savepoint_storage="s3://ops/savepoints",
             extra={},
         )
     )
@@ -158,6 +174,9 @@ def test_every_option_that_follows_from_settings_does() -> None:
         "pipeline.max-parallelism": "128",
         "execution.checkpointing.interval": "60 s",
         "execution.checkpointing.dir": "s3://ops/checkpoints",
+        "execution.checkpointing.savepoint-dir": "s3://ops/savepoints",
+        "heartbeat.interval": "2000 ms",
+        "heartbeat.timeout": "8000 ms",
     }
 
 

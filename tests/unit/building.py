@@ -46,7 +46,6 @@ def flink_args(*, protect: bool = False, **settings: Any) -> FlinkClusterArgs:
         namespace="dev",
         image=image,
         zookeeper="zookeeper:2181",
-        zookeeper_image="zookeeper:3.9.4",
         settings=FlinkClusterSettings.model_validate_json(document),
         access_mode="ReadWriteMany",
         storage=StorageArgs(storage_class=None, protect=protect),

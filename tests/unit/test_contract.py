@@ -107,7 +107,8 @@ def test_pods_meet_pod_security_restricted(workload: Recording) -> None:
         assert all("hostPath" not in volume for volume in spec["volumes"]), name
     for name, container in workload.containers():
         context = container["securityContext"]
-        assert context == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, name
+        assert context["allowPrivilegeEscalation"] is False, name
+        assert context["capabilities"] == {"drop": ["ALL"]}, name
 
 
 def test_pods_have_no_token_of_the_api_server(workload: Recording) -> None:
@@ -167,8 +168,7 @@ def test_claims_are_not_waited_for_since_storage_classes_cannot_be_read(workload
 
 def test_mounted_files_that_change_replace_the_pods(workload: Recording) -> None:
     for name, template in workload.pod_templates():
-        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
-        assert "configMap" in volumes["config"], name
+        assert any("configMap" in volume for volume in template["spec"]["volumes"]), name
         assert template["metadata"]["annotations"]["streaming-platform/config-checksum"], name
 
 

@@ -1,10 +1,12 @@
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import yaml
 
-from components.flink.cluster import FlinkCluster
+from components.base import PodAdditions
+from components.flink.cluster import FlinkCluster, job_id
 from components.flink.config import FlinkConfigurationError
 from components.flink.memory import FlinkMemoryError
 from tests.unit import building
@@ -25,28 +27,51 @@ def env(container: dict[str, Any]) -> dict[str, Any]:
     return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in container["env"]}
 
 
+def options(container: dict[str, Any]) -> dict[str, str]:
+    """The options on a command line, `-D key=value`."""
+    args = container["args"]
+    return dict(value.split("=", 1) for word, value in pairwise(args) if word == "-D")
+
+
 def test_the_job_manager_runs_the_job_under_its_pods_address() -> None:
     recording = building.flink(arguments=["--topic", "events", "--count", 3])
     assert containers(recording)["jobmanager"]["args"] == [
-        *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-classname", "com.example.Job"),
-        *("--", "--topic", "events", "--count", "3"),
+        *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-id", job_id("dev", "claims", None)),
+        *("--job-classname", "com.example.Job", "--", "--topic", "events", "--count", "3"),
     ]
 
 
 def test_task_managers_register_under_their_pods_address(default: Recording) -> None:
     container = containers(default)["taskmanager"]
-    assert container["args"] == ["taskmanager", "-D", "taskmanager.host=$(POD_IP)"]
+    assert container["args"][0] == "taskmanager"
+    assert options(container)["taskmanager.host"] == "$(POD_IP)"
     assert env(container)["POD_IP"] == {"fieldRef": {"fieldPath": "status.podIP"}}
 
 
-def test_the_images_own_entry_point_is_used(default: Recording) -> None:
+def test_the_images_entry_point_gets_a_copy_of_the_configuration_that_it_may_write_to(default: Recording) -> None:
+    start = default.inputs("ConfigMap", "claims-scripts")["data"]["start.sh"]
+    assert "cp /opt/platform/conf/* /opt/flink/conf/" in start
+    assert 'exec /docker-entrypoint.sh "$@"' in start
     for name, container in containers(default).items():
-        assert ("command" in container) == (name == "forget-job-graph"), name
+        mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+        assert container["command"][1].startswith("/opt/platform/scripts/"), name
+        assert mounts["/opt/platform/conf"]["readOnly"] is mounts["/opt/platform/scripts"]["readOnly"] is True
+        assert mounts["/opt/flink/conf"]["name"] == "conf", name
 
 
-def test_no_deployment_has_replicas_since_the_autoscaler_owns_them(default: Recording) -> None:
-    for deployment in default.all("Deployment"):
-        assert "replicas" not in deployment.inputs["spec"], deployment.name
+def test_the_root_is_read_only_and_what_flink_writes_to_is_bounded(default: Recording) -> None:
+    for name, template in default.pod_templates():
+        (container,) = template["spec"]["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        written = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"] if "readOnly" not in mount}
+        assert {"/opt/flink/conf", "/opt/flink/log", "/tmp", "/flink-data"} <= set(written.values()), name
+        assert all("sizeLimit" in volumes[each]["emptyDir"] for each in written if each != "data"), name
+
+
+def test_the_autoscaler_owns_the_number_of_task_managers(default: Recording) -> None:
+    assert "replicas" not in default.inputs("Deployment", "claims-taskmanager")["spec"]
+    assert default.inputs("Deployment", "claims-jobmanager")["spec"]["replicas"] == 2
 
 
 def test_processes_of_two_versions_never_run_at_once(default: Recording) -> None:
@@ -93,13 +118,6 @@ def test_container_ports_are_those_of_the_configuration(default: Recording) -> N
     }
 
 
-def test_configuration_is_mounted_read_only_and_data_and_logs_are_not(default: Recording) -> None:
-    for name in ("jobmanager", "taskmanager"):
-        mounts = {mount["mountPath"]: mount for mount in containers(default)[name]["volumeMounts"]}
-        assert mounts["/opt/flink/conf"]["readOnly"] is True
-        assert mounts.keys() == {"/opt/flink/conf", "/flink-data", "/opt/flink/log"}
-
-
 def test_high_availability_files_and_checkpoints_lie_on_the_shared_claim() -> None:
     recording = building.flink(storageMib=5120)
     config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
@@ -109,14 +127,142 @@ def test_high_availability_files_and_checkpoints_lie_on_the_shared_claim() -> No
     assert claim == {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "5Gi"}}}
 
 
-def test_a_new_job_manager_pod_forgets_the_stored_job_graph_and_nothing_else(default: Recording) -> None:
-    config = yaml.safe_load(default.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
-    init = containers(default)["forget-job-graph"]
-    root, cluster = config["high-availability.zookeeper.path.root"], config["high-availability.cluster-id"]
-    assert env(init)["NODE"] == f"{root}{cluster}/execution-plans"
-    assert env(init)["QUORUM"] == config["high-availability.zookeeper.quorum"] == "zookeeper:2181"
-    assert init["image"] == "zookeeper:3.9.4"
-    assert "initContainers" not in default.inputs("Deployment", "claims-taskmanager")["spec"]["template"]["spec"]
+def plans(recording: Recording) -> str:
+    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    return config["high-availability.zookeeper.path.execution-plans"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arguments": ["--more"]},
+        {"mainClass": "com.example.Other"},
+        {"configuration": {"a.b": "c"}},
+        {"taskManagers": {"slots": 2}},
+    ],
+)
+def test_each_version_of_a_job_stores_its_graph_in_a_place_of_its_own(
+    default: Recording, change: dict[str, Any]
+) -> None:
+    other = building.flink(**change)
+    assert plans(other) != plans(default)
+    assert plans(building.flink(**change)) == plans(other)
+
+
+def test_a_change_that_is_not_the_jobs_keeps_its_graph(default: Recording) -> None:
+    assert plans(building.flink(taskManagers={"max": 9, "cpu": 0.7}, pod={"priorityClass": "high"})) == plans(default)
+
+
+def test_the_job_keeps_its_id_unless_it_starts_from_a_named_savepoint() -> None:
+    ids = {job_id("dev", "claims", None), job_id("ops", "claims", None), job_id("dev", "claims", "s3://b/savepoint-1")}
+    assert len(ids) == 3
+    assert all(len(each) == 32 and int(each, 16) for each in ids)
+    recording = building.flink(restoreFrom="file:///flink-data/savepoints/savepoint-1")
+    main = containers(recording)["jobmanager"]
+    assert env(main)["RESTORE_FROM"] == "file:///flink-data/savepoints/savepoint-1"
+    assert env(main)["JOB_ID"] == job_id("dev", "claims", "file:///flink-data/savepoints/savepoint-1")
+    assert env(main)["JOB_ID"] in main["args"]
+
+
+def test_processes_save_state_before_they_stop_and_have_the_time_for_it(default: Recording) -> None:
+    saving = building.flink(jobManager={"savepointOnStop": True}, taskManagers={"checkpointOnStop": False})
+    for recording, role, ways, grace in (
+        (default, "jobmanager", ["checkpoint"], 20),
+        (default, "taskmanager", ["checkpoint"], 20),
+        (saving, "jobmanager", ["savepoint", "checkpoint"], 320),
+        (saving, "taskmanager", [], 10),
+    ):
+        hook = containers(recording)[role].get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+        assert hook[2:] == ways, role
+        spec = recording.inputs("Deployment", f"claims-{role}")["spec"]["template"]["spec"]
+        assert spec["terminationGracePeriodSeconds"] == grace
+
+
+def test_task_managers_outlast_a_job_manager_that_is_replaced() -> None:
+    recording = building.flink(
+        failureDetection={
+            "heartbeatIntervalMillis": 300,
+            "heartbeatTimeoutMillis": 3000,
+            "jobManagerTimeoutMillis": 30000,
+        }
+    )
+    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    assert (config["heartbeat.interval"], config["heartbeat.timeout"]) == ("300 ms", "3000 ms")
+    own = options(containers(recording)["taskmanager"])
+    assert own["heartbeat.timeout"] == "30000 ms"
+    assert own["high-availability.zookeeper.client.session-timeout"] == "60 s"
+
+
+@pytest.mark.parametrize(
+    ("given", "volume"),
+    [
+        ({}, {"emptyDir": {"sizeLimit": "4Gi"}}),
+        ({"sizeMib": 1024}, {"emptyDir": {"sizeLimit": "1Gi"}}),
+        ({"hostPath": "/mnt/nvme"}, {"hostPath": {"path": "/mnt/nvme", "type": "DirectoryOrCreate"}}),
+        (
+            {"class": "fast"},
+            {
+                "ephemeral": {
+                    "volumeClaimTemplate": {
+                        "spec": {
+                            "accessModes": ["ReadWriteOnce"],
+                            "storageClassName": "fast",
+                            "resources": {"requests": {"storage": "4Gi"}},
+                        }
+                    }
+                }
+            },
+        ),
+    ],
+)
+def test_working_state_lies_where_the_user_says(given: dict[str, Any], volume: dict[str, Any]) -> None:
+    recording = building.flink(taskManagers={"stateDirectory": given})
+    spec = recording.inputs("Deployment", "claims-taskmanager")["spec"]["template"]["spec"]
+    assert {"name": "state", **volume} in spec["volumes"]
+    assert options(containers(recording)["taskmanager"])["io.tmp.dirs"] == "/flink-state"
+    made = [each["command"] for each in spec.get("initContainers", [])]
+    assert made == ([["chown", "9999:9999", "/flink-state"]] if "hostPath" in given else [])
+
+
+def test_a_users_additions_reach_the_pods_of_both_roles() -> None:
+    toleration = {"key": "flink", "operator": "Exists"}
+    recording = building.flink(
+        pod={
+            "nodeSelector": {"disk": "nvme"},
+            "tolerations": [toleration],
+            "priorityClass": "high",
+            "imagePullSecrets": ["registry"],
+            "env": [{"name": "TZ", "value": "UTC"}],
+            "volumes": [{"name": "models", "configMap": {"name": "models"}}],
+            "volumeMounts": [{"name": "models", "mountPath": "/models"}],
+            "shareProcessNamespace": True,
+        }
+    )
+    for name, template in recording.pod_templates():
+        spec = template["spec"]
+        (container,) = spec["containers"]
+        assert spec["nodeSelector"] == {"disk": "nvme"}, name
+        assert spec["tolerations"] == [toleration], name
+        assert spec["priorityClassName"] == "high", name
+        assert spec["imagePullSecrets"] == [{"name": "registry"}], name
+        assert spec["shareProcessNamespace"] is True, name
+        assert {"name": "models", "configMap": {"name": "models"}} in spec["volumes"], name
+        assert {"name": "models", "mountPath": "/models"} in container["volumeMounts"], name
+        assert env(container)["TZ"] == "UTC", name
+
+
+def test_another_component_adds_a_sidecar_to_the_pods(default: Recording) -> None:
+    agent: Any = {"name": "agent", "image": "agent:1", "restart_policy": "Always"}
+    additions = PodAdditions(
+        init_containers=(agent,), volumes=({"name": "agent"},), texts={"agent.conf": "1"}, grace_seconds=7
+    )
+    recording = record(lambda: FlinkCluster("claims", replace(building.flink_args(), additions=additions)))
+    for (name, template), (_, before) in zip(recording.pod_templates(), default.pod_templates(), strict=True):
+        spec = template["spec"]
+        assert spec["initContainers"] == [{"name": "agent", "image": "agent:1", "restartPolicy": "Always"}], name
+        assert {"name": "agent"} in spec["volumes"], name
+        assert spec["terminationGracePeriodSeconds"] == before["spec"]["terminationGracePeriodSeconds"] + 7, name
+        assert template["metadata"]["annotations"] != before["metadata"]["annotations"], name
 
 
 def test_a_users_options_reach_flink_and_restart_it(default: Recording) -> None:
@@ -154,10 +300,14 @@ def test_a_peak_at_start_up_does_not_scale_up_and_scaling_down_waits_longer(defa
     assert 60 <= up < down
 
 
-def test_only_task_managers_have_a_disruption_budget_since_there_is_one_job_manager(default: Recording) -> None:
-    (budget,) = default.all("PodDisruptionBudget")
-    assert budget.inputs["spec"]["maxUnavailable"] == 1
-    assert budget.inputs["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == "taskmanager"
+def test_pods_of_which_there_are_several_are_taken_one_at_a_time(default: Recording) -> None:
+    def budgets(recording: Recording) -> dict[str, int]:
+        specs = [budget.inputs["spec"] for budget in recording.all("PodDisruptionBudget")]
+        component = "app.kubernetes.io/component"
+        return {spec["selector"]["matchLabels"][component]: int(spec["maxUnavailable"]) for spec in specs}
+
+    assert budgets(default) == {"jobmanager": 1, "taskmanager": 1}
+    assert budgets(building.flink(jobManager={"replicas": 1})) == {"taskmanager": 1}
 
 
 def test_pods_wait_for_what_they_mount(default: Recording) -> None:

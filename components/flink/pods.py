@@ -1,0 +1,246 @@
+"""The pods of a Flink cluster: what their containers run, mount and answer to, and how they stop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi_kubernetes as k8s
+
+from components.base import PodAdditions, checksum, container, pod_template, ports, resources
+from components.flink.config import (
+    BLOB_PORT,
+    LOG_DIR,
+    METRICS_PORT,
+    REST_PORT,
+    RPC_PORT,
+    TASK_MANAGER_DATA_PORT,
+    TASK_MANAGER_RPC_PORT,
+    TASK_MANAGER_SESSION_SECONDS,
+)
+from components.quantities import jemalloc_arenas, mib
+from stacks.models import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
+
+USER = 9999  # of the image
+DATA_DIR = "/flink-data"
+_STATE_DIR = "/flink-state"
+_STATE_MOUNT: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
+_PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
+_SCRIPTS = Path(__file__).parent / "scripts"
+
+JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
+_TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_PORT, "metrics": METRICS_PORT}
+
+# How long a process may take for a checkpoint before it stops, for a savepoint, and for stopping itself: a TaskManager
+# signs off at once and its JVM halts after 5 s at most, a JobManager leaves the leadership and the job where they are.
+_CHECKPOINT_SECONDS = 10
+_SAVEPOINT_SECONDS = 300
+_STOP_SECONDS = 10
+
+
+def scripts() -> dict[str, str]:
+    """The files of `components/flink/scripts`, by name."""
+    return {path.name: path.read_text() for path in sorted(_SCRIPTS.glob("*.sh"))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlinkPods:
+    """What the pods of both roles follow from. `config` and `scripts` name ConfigMaps, `claim` the volume they share.
+
+    `rest` is host:port of the JobManager's REST API; `texts` is all that is mounted from ConfigMaps.
+    """
+
+    image: str
+    account: str
+    config: str
+    scripts: str
+    claim: str
+    job_id: str
+    rest: str
+    settings: FlinkClusterSettings
+    texts: Mapping[str, str]
+    additions: PodAdditions
+
+    def job_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """One of which leads and runs the job's main method."""
+        settings = self.settings
+        # Both, as Flink recovers from checkpoints only.
+        saves = ["savepoint", "checkpoint"] if settings.job_manager.savepoint_on_stop else ["checkpoint"]
+        main = self._container(
+            "jobmanager",
+            settings.job_manager,
+            "jobmanager.sh",
+            # The pod's address, not the Service's: with high availability it is published in ZooKeeper. What stands
+            # after the dashes is the job's, whatever it looks like.
+            [
+                *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-id", self.job_id),
+                *("--job-classname", settings.main_class, "--", *settings.arguments),
+            ],
+            JOB_MANAGER_PORTS,
+            alive="rest",
+            # Answers while some JobManager leads; until then 503.
+            ready={"http_get": {"path": "/overview", "port": "rest"}},
+            saves=saves,
+            env={"CHECKPOINTS": f"{DATA_DIR}/checkpoints", "RESTORE_FROM": settings.restore_from or ""},
+        )
+        return self._template(labels, main, saves)
+
+    def task_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """As many as the autoscaler wants."""
+        settings = self.settings
+        saves = ["checkpoint"] if settings.task_managers.checkpoint_on_stop else []
+        options = {
+            # The pod's address, not its name, which resolves nowhere else.
+            "taskmanager.host": "$(POD_IP)",
+            # A JobManager that dies is no reason to stop: the next one takes the job over.
+            "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis} ms",
+            "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS} s",
+            "io.tmp.dirs": _STATE_DIR,
+        }
+        main = self._container(
+            "taskmanager",
+            settings.task_managers,
+            "start.sh",
+            ["taskmanager", *(word for key, value in options.items() for word in ("-D", f"{key}={value}"))],
+            _TASK_MANAGER_PORTS,
+            alive="rpc",
+            ready={"tcp_socket": {"port": "rpc"}},
+            saves=saves,
+            env={},
+            mounts=[_STATE_MOUNT],
+        )
+        return self._template(
+            labels,
+            main,
+            saves,
+            volumes=[self._state_volume()],
+            init_containers=[self._own_host_path()] if settings.task_managers.state_directory.host_path else [],
+        )
+
+    def _template(
+        self,
+        labels: Mapping[str, str],
+        main: k8s.core.v1.ContainerArgsDict,
+        saves: Sequence[str],
+        *,
+        volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
+        init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
+    ) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        more = self.additions
+        return pod_template(
+            labels,
+            account=self.account,
+            user=USER,
+            checksum=checksum({**self.texts, **more.texts}),
+            init_containers=[*init_containers, *more.init_containers],
+            containers=[main, *more.containers],
+            volumes=[
+                {"name": "platform-conf", "config_map": {"name": self.config}},
+                {"name": "platform-scripts", "config_map": {"name": self.scripts}},
+                {"name": "data", "persistent_volume_claim": {"claim_name": self.claim}},
+                # Log files of at most 100 MiB (log4j-console.properties), the collector's of 50, and a crash report.
+                {"name": "log", "empty_dir": {"size_limit": "256Mi"}},
+                {"name": "conf", "empty_dir": {"size_limit": "1Mi"}},
+                {"name": "tmp", "empty_dir": {"size_limit": "1Gi"}},
+                *volumes,
+                *more.volumes,
+            ],
+            grace_seconds=_STOP_SECONDS + sum(_seconds(way) for way in saves) + more.grace_seconds,
+            more=more.spec,
+        )
+
+    def _state_volume(self) -> k8s.core.v1.VolumeArgsDict:
+        """Where RocksDB works. It is a cache: state that must last is in checkpoints."""
+        directory = self.settings.task_managers.state_directory
+        if directory.host_path is not None:
+            return {"name": "state", "host_path": {"path": directory.host_path, "type": "DirectoryOrCreate"}}
+        if directory.class_name is None:
+            return {"name": "state", "empty_dir": {"size_limit": mib(directory.size_mib)}}
+        return {
+            "name": "state",
+            "ephemeral": {
+                "volume_claim_template": {
+                    "spec": {
+                        "access_modes": ["ReadWriteOnce"],
+                        "storage_class_name": directory.class_name,
+                        "resources": {"requests": {"storage": mib(directory.size_mib)}},
+                    }
+                }
+            },
+        }
+
+    def _own_host_path(self) -> k8s.core.v1.ContainerArgsDict:
+        """Give the node's directory, which the kubelet makes as root's, to the Flink user."""
+        return container(
+            {
+                "name": "own-host-path",
+                "image": self.image,
+                "command": ["chown", f"{USER}:{USER}", _STATE_DIR],
+                "security_context": {
+                    "run_as_user": 0,
+                    "run_as_non_root": False,
+                    "allow_privilege_escalation": False,
+                    "read_only_root_filesystem": True,
+                    "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
+                },
+                "resources": resources(64, 0.01),
+                "volume_mounts": [_STATE_MOUNT],
+            }
+        )
+
+    def _container(
+        self,
+        name: str,
+        sizes: JobManagerSettings | TaskManagerSettings,
+        script: str,
+        args: list[str],
+        numbers: Mapping[str, int],
+        *,
+        alive: str,
+        ready: k8s.core.v1.ProbeArgsDict,
+        saves: Sequence[str],
+        env: Mapping[str, str],
+        mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
+    ) -> k8s.core.v1.ContainerArgsDict:
+        listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": alive}}
+        variables = {
+            "JOB_ID": self.job_id,
+            "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
+            "REST": self.rest,
+            "SECONDS_EACH": str(max(map(_seconds, saves), default=0)),
+            **env,
+        }
+        spec: k8s.core.v1.ContainerArgsDict = {
+            "name": name,
+            "image": self.image,
+            "command": ["bash", f"{_PLATFORM_DIR}/scripts/{script}"],
+            "args": args,
+            "env": [
+                {"name": "POD_IP", "value_from": {"field_ref": {"field_path": "status.podIP"}}},
+                *({"name": variable, "value": value} for variable, value in sorted(variables.items())),
+                *self.additions.env,
+            ],
+            "ports": ports(numbers),
+            "resources": resources(sizes.memory_mib, sizes.cpu, sizes.cpu_limit),
+            # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
+            "startup_probe": {**listens, "period_seconds": 1, "failure_threshold": 240},
+            "liveness_probe": {**listens, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
+            "readiness_probe": {**ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
+            "volume_mounts": [
+                {"name": "platform-conf", "mount_path": f"{_PLATFORM_DIR}/conf", "read_only": True},
+                {"name": "platform-scripts", "mount_path": f"{_PLATFORM_DIR}/scripts", "read_only": True},
+                {"name": "conf", "mount_path": "/opt/flink/conf"},
+                {"name": "data", "mount_path": DATA_DIR},
+                {"name": "log", "mount_path": LOG_DIR},
+                *mounts,
+                {"name": "tmp", "mount_path": "/tmp"},
+                *self.additions.mounts,
+            ],
+        }
+        if saves:
+            leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *saves]
+            spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
+        return container(spec, read_only_root=True)
+
+
+def _seconds(way: str) -> int:
+    return _SAVEPOINT_SECONDS if way == "savepoint" else _CHECKPOINT_SECONDS

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# What a Flink process does before it stops: leave.sh checkpoint|savepoint ...
+# State is saved in these ways, in this order, so that those who go on repeat next to nothing. Whatever goes wrong, the
+# process leaves without: checkpoints are taken anyway.
+#   JOB_ID, REST  the job's id, and host:port of the JobManager's REST API
+#   SECONDS_EACH  how long each way may take
+set -uo pipefail
+
+ask() { # METHOD PATH [JSON]: prints the answer
+  exec 3<>"/dev/tcp/${REST%:*}/${REST#*:}" || return
+  printf '%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$1" "$2" "$REST" "${#3}" "$3" >&3
+  timeout 5 cat <&3
+  exec 3>&-
+}
+
+for way in "$@"; do
+  SECONDS=0
+  accepted=$(ask POST "/jobs/$JOB_ID/${way}s" '{}')
+  [[ $accepted =~ \"request-id\":\"([0-9a-f]+)\" ]] || exit 0 # no job runs, or nobody leads
+  request=${BASH_REMATCH[1]}
+  until [[ $(ask GET "/jobs/$JOB_ID/${way}s/$request" '') == *COMPLETED* ]] || ((SECONDS >= SECONDS_EACH)); do
+    read -rt 0.05 <> <(:) || :
+  done
+done 2>/dev/null
+exit 0
