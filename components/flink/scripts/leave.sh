@@ -17,7 +17,7 @@ ask() { # METHOD PATH [JSON]: prints the answer
 for way in "$@"; do
   SECONDS=0
   accepted=$(ask POST "/jobs/$JOB_ID/${way}s" '{}')
-  [[ $accepted =~ \"request-id\":\"([0-9a-f]+)\" ]] || exit 0 # no job runs, or nobody leads
+  [[ $accepted =~ \"request-id\":\ *\"([0-9a-f]+)\" ]] || exit 0 # no job runs, or nobody leads
   request=${BASH_REMATCH[1]}
   until [[ $(ask GET "/jobs/$JOB_ID/${way}s/$request" '') == *COMPLETED* ]] || ((SECONDS >= SECONDS_EACH)); do
     read -rt 0.05 <> <(:) || :
