@@ -98,6 +98,7 @@ class Children:
         *,
         depends_on: Sequence[pulumi.Resource] = (),
         protect: bool | None = None,
+        retain: bool = False,
         ignore_changes: Sequence[str] = (),
     ) -> pulumi.ResourceOptions:
         """The parent, and what this child needs itself; never what the component's caller gave."""
@@ -105,6 +106,7 @@ class Children:
             parent=self.parent,
             depends_on=list(depends_on),
             protect=self.protect if protect is None else protect,
+            retain_on_delete=retain,
             ignore_changes=list(ignore_changes),
         )
 
@@ -145,11 +147,22 @@ class Children:
         return k8s.core.v1.Service(name, metadata=self.metadata(name, _SKIP_AWAIT), spec=spec, opts=self.options())
 
     def claim(
-        self, name: str, spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict, *, protect: bool
+        self,
+        name: str,
+        spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict,
+        *,
+        protect: bool = False,
+        retain: bool = False,
     ) -> k8s.core.v1.PersistentVolumeClaim:
-        """A claim that Pulumi knows, protects and deletes with its stack; those that StatefulSets make, it does not."""
+        """A claim that Pulumi knows and deletes with its stack; those that StatefulSets make, it does not.
+
+        `protect` refuses to delete it, and with it whatever needs it; `retain` forgets it and leaves it where it is.
+        """
         return k8s.core.v1.PersistentVolumeClaim(
-            name, metadata=self.metadata(name, _SKIP_AWAIT), spec=spec, opts=self.options(protect=protect)
+            name,
+            metadata=self.metadata(name, _SKIP_AWAIT),
+            spec=spec,
+            opts=self.options(protect=protect, retain=retain),
         )
 
     def disruption_budget(self, name: str) -> k8s.policy.v1.PodDisruptionBudget:

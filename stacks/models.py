@@ -28,7 +28,17 @@ from stacks.sections import (
 
 # Names that the platform gives in the pods of a Flink cluster; see components/flink/pods.py.
 RESERVED: Mapping[str, tuple[str, ...]] = {
-    "env": ("CHECKPOINTS", "JOB_ID", "MALLOC_CONF", "POD_IP", "REST", "RESTORE_FROM", "SECONDS_EACH"),
+    "env": (
+        "CHECKPOINTS",
+        "CLUSTER",
+        "DATA",
+        "JOB_ID",
+        "MALLOC_CONF",
+        "POD_IP",
+        "REST",
+        "RESTORE_FROM",
+        "SECONDS_EACH",
+    ),
     "volumes": ("conf", "data", "log", "platform-conf", "platform-scripts", "state", "tmp"),
     "volumeMounts": (),
 }

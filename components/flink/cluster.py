@@ -65,6 +65,7 @@ class FlinkCluster(pulumi.ComponentResource):
             config=f"{name}-config",
             scripts=f"{name}-scripts",
             claim=f"{name}-data",
+            cluster=configuration["high-availability.cluster-id"],
             job_id=job_id(args.namespace, name, args.settings.restore_from),
             rest=f"{self.service}:{REST_PORT}",
             settings=args.settings,
@@ -77,7 +78,8 @@ class FlinkCluster(pulumi.ComponentResource):
             shared.service_account(pods.account),
             shared.config_map(pods.config, files),
             shared.config_map(pods.scripts, scripts()),
-            shared.claim(pods.claim, volume, protect=args.storage.protect),
+            # A cluster may be deleted, and its checkpoints stay: one of the same name goes on from them.
+            shared.claim(pods.claim, volume, retain=args.storage.protect),
         ]
         self._job_managers(pods, needs)
         self._task_managers(pods, needs)

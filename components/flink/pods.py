@@ -44,9 +44,11 @@ def scripts() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkPods:
-    """What the pods of both roles follow from. `config` and `scripts` name ConfigMaps, `claim` the volume they share.
+    """What the pods of both roles follow from.
 
-    `rest` is host:port of the JobManager's REST API; `texts` is all that is mounted from ConfigMaps.
+    `config` and `scripts` name ConfigMaps, `claim` the volume that the pods share. `cluster` is their place in the
+    high-availability services, `rest` is host:port of the JobManager's REST API, `texts` is all that is mounted from
+    ConfigMaps.
     """
 
     image: str
@@ -54,6 +56,7 @@ class FlinkPods:
     config: str
     scripts: str
     claim: str
+    cluster: str
     job_id: str
     rest: str
     settings: FlinkClusterSettings
@@ -203,6 +206,8 @@ class FlinkPods:
     ) -> k8s.core.v1.ContainerArgsDict:
         listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": alive}}
         variables = {
+            "CLUSTER": self.cluster,
+            "DATA": DATA_DIR,
             "JOB_ID": self.job_id,
             "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
             "REST": self.rest,

@@ -30,6 +30,7 @@ class Resource:
     parent: str
     depends_on: tuple[str, ...]
     protect: bool
+    retain: bool
     provider: str
     ignore_changes: tuple[str, ...]
     is_component: bool
@@ -108,6 +109,7 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     depends_on=tuple(request.dependencies),
                     protect=request.protect,
+                    retain=request.retainOnDelete,
                     provider=request.provider,
                     ignore_changes=tuple(request.ignoreChanges),
                     is_component=not request.custom,

@@ -265,6 +265,11 @@ def test_another_component_adds_a_sidecar_to_the_pods(default: Recording) -> Non
         assert template["metadata"]["annotations"] != before["metadata"]["annotations"], name
 
 
+def test_a_cluster_may_be_deleted_and_its_checkpoints_stay() -> None:
+    claim = building.flink(protect=True).one("PersistentVolumeClaim", "claims-data")
+    assert (claim.protect, claim.retain) == (False, True)
+
+
 def test_a_users_options_reach_flink_and_restart_it(default: Recording) -> None:
     other = building.flink(configuration={"state.backend.type": "rocksdb"})
     config = yaml.safe_load(other.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
