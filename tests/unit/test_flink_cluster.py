@@ -51,7 +51,7 @@ def test_task_managers_register_under_their_pods_address(default: Recording) -> 
 def test_the_images_entry_point_gets_a_copy_of_the_configuration_that_it_may_write_to(default: Recording) -> None:
     start = default.inputs("ConfigMap", "claims-scripts")["data"]["start.sh"]
     assert "cp /opt/platform/conf/* /opt/flink/conf/" in start
-    assert 'exec /docker-entrypoint.sh "$@"' in start
+    assert start.splitlines()[-1].startswith('exec /docker-entrypoint.sh "$1" -D')
     for name, container in containers(default).items():
         mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
         assert container["command"][1].startswith("/opt/platform/scripts/"), name
