@@ -20,6 +20,11 @@ def cores(cpus: float) -> str:
     return _canonical(round(cpus * 1000), 1000, _DECIMAL)
 
 
+def thousands(count: int) -> str:
+    """The quantity of a plain number, for example 10000 -> `10k`."""
+    return _canonical(count * 1000, 1000, _DECIMAL)
+
+
 def jemalloc_arenas(cpu_limit: float) -> int:
     """How many arenas jemalloc would create if it counted the pod's CPUs and not the host's: 4 for each, 1 on one CPU.
 

@@ -335,11 +335,25 @@ class JobManagerSettings(Section):
         return self
 
 
+class LagSettings(Section):
+    """Scaling on records that wait in Kafka, too. The cluster must serve the metric (external.metrics.k8s.io), as KEDA
+    or the Prometheus adapter do."""
+
+    metric: Annotated[str, Field(min_length=1)] = "kafka_consumergroup_lag"
+    """Its name; the default is that of the common exporter of consumer groups."""
+    labels: Annotated[Mapping[str, Text], Field(min_length=1)]
+    """Which of its series count, such as those of the job's consumer group and input topic."""
+    records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """How many waiting records one TaskManager is for. Offsets are committed with checkpoints: what comes in between
+    two of them always waits."""
+
+
 class AutoscalingSettings(Section):
     """When TaskManagers are added and taken away."""
 
     cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
     """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
+    lag: LagSettings | None = None
 
 
 class FlinkClusterSettings(Section):

@@ -58,7 +58,8 @@ def _line(model: type[BaseModel], details: ErrorDetails) -> str:
         return f"{key}: no such setting (its value is {_shown(given)}): {_alternatives(parent, path[-1])}"
     template = _TEXTS.get(details["type"], "{value}: {message}: correct it")
     text = template.format(value=_shown(given), given=_kind(given), message=details["msg"], **context)
-    return f"{key}: {text}" + (f" ({field.description.rstrip('.')})" if field and field.description else "")
+    meaning = " ".join(field.description.split()).rstrip(".") if field and field.description else ""
+    return f"{key}: {text}" + (f" ({meaning})" if meaning else "")
 
 
 def _walk(model: type[BaseModel], path: list[str]) -> Iterator[tuple[type[BaseModel] | None, FieldInfo | None]]:

@@ -1,6 +1,11 @@
 """When a Flink cluster gets more TaskManagers, and when fewer."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import pulumi_kubernetes as k8s
+
+from components.quantities import thousands
 
 # A job that (re)starts compiles hot code and catches up on what it missed: with one CPU that takes half a minute, in
 # which it uses all the CPU it can get. A peak must last longer than that to count. Measured from the lowest (highest)
@@ -10,27 +15,49 @@ _UP_SECONDS = 60
 _DOWN_SECONDS = 180
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lag:
+    """An external metric: records that wait in Kafka, of the series that have these labels, and how many of them one
+    TaskManager is for."""
+
+    metric: str
+    labels: Mapping[str, str]
+    records_per_task_manager: int
+
+
 def autoscaler_spec(
-    deployment: str, *, container: str, minimum: int, maximum: int, cpu_percent: int
+    deployment: str, *, container: str, minimum: int, maximum: int, cpu_percent: int, lag: Lag | None = None
 ) -> k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict:
     """Scale a Deployment so that the mean CPU use of a container stays near `cpu_percent` of its request.
 
-    Only that container is measured, so that a sidecar's use does not hide or feign load.
+    Only that container is measured, so that a sidecar's use does not hide or feign load. With `lag` the larger of the
+    two numbers counts: a job that waits for something else than CPU has a backlog that CPU does not show.
     """
+    metrics: list[k8s.autoscaling.v2.MetricSpecArgsDict] = [
+        {
+            "type": "ContainerResource",
+            "container_resource": {
+                "container": container,
+                "name": "cpu",
+                "target": {"type": "Utilization", "average_utilization": cpu_percent},
+            },
+        },
+    ]
+    if lag is not None:
+        metrics.append(
+            {
+                "type": "External",
+                "external": {
+                    "metric": {"name": lag.metric, "selector": {"match_labels": dict(lag.labels)}},
+                    "target": {"type": "AverageValue", "average_value": thousands(lag.records_per_task_manager)},
+                },
+            }
+        )
     return {
         "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": deployment},
         "min_replicas": minimum,
         "max_replicas": maximum,
-        "metrics": [
-            {
-                "type": "ContainerResource",
-                "container_resource": {
-                    "container": container,
-                    "name": "cpu",
-                    "target": {"type": "Utilization", "average_utilization": cpu_percent},
-                },
-            }
-        ],
+        "metrics": metrics,
         "behavior": {
             # Each step restarts the job from its last checkpoint: few large ones up, single ones down.
             "scale_up": {

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import Children, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
-from components.flink.autoscaling import autoscaler_spec
+from components.flink.autoscaling import Lag, autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, log4j_console, render
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, check_name, image_version
@@ -102,7 +102,7 @@ class FlinkCluster(pulumi.ComponentResource):
 
     def _task_managers(self, pods: FlinkPods, needs: Sequence[pulumi.Resource]) -> None:
         children = self._children("taskmanager")
-        workers = self._args.settings.task_managers
+        workers, scaling = self._args.settings.task_managers, self._args.settings.autoscaling
         children.disruption_budget(self.task_manager)
         deployment = self._deployment(self.task_manager, children, pods.task_manager(children.labels), needs)
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
@@ -113,7 +113,13 @@ class FlinkCluster(pulumi.ComponentResource):
                 container="taskmanager",
                 minimum=workers.min,
                 maximum=workers.max,
-                cpu_percent=self._args.settings.autoscaling.cpu_percent,
+                cpu_percent=scaling.cpu_percent,
+                lag=scaling.lag
+                and Lag(
+                    metric=scaling.lag.metric,
+                    labels=scaling.lag.labels,
+                    records_per_task_manager=scaling.lag.records_per_task_manager,
+                ),
             ),
             opts=children.options(depends_on=[deployment]),
         )

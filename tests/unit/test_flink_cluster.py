@@ -299,6 +299,23 @@ def test_the_autoscaler_scales_on_the_task_managers_container_alone() -> None:
     }
 
 
+def test_the_autoscaler_looks_at_consumer_lag_too_where_asked_for() -> None:
+    lag = {"labels": {"consumergroup": "claims", "topic": "events"}, "recordsPerTaskManager": 20000}
+    recording = building.flink(autoscaling={"lag": lag})
+    cpu, external = recording.inputs("HorizontalPodAutoscaler", "claims-taskmanager")["spec"]["metrics"]
+    assert cpu["type"] == "ContainerResource"
+    assert external == {
+        "type": "External",
+        "external": {
+            "metric": {
+                "name": "kafka_consumergroup_lag",
+                "selector": {"matchLabels": {"consumergroup": "claims", "topic": "events"}},
+            },
+            "target": {"type": "AverageValue", "averageValue": "20k"},
+        },
+    }
+
+
 def test_a_peak_at_start_up_does_not_scale_up_and_scaling_down_waits_longer(default: Recording) -> None:
     behavior = default.inputs("HorizontalPodAutoscaler", "claims-taskmanager")["spec"]["behavior"]
     up, down = (behavior[way]["stabilizationWindowSeconds"] for way in ("scaleUp", "scaleDown"))

@@ -180,6 +180,30 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"kafka": {"brokers": 3, "adminPort": 65534}},
         ["streaming-platform:kafka.adminPort:", "65534 to 65536", "at most 65535"],
     ),
+    "a time-out shorter than two heartbeats": (
+        {"flink": flink(failureDetection={"heartbeatIntervalMillis": 2000, "heartbeatTimeoutMillis": 3000})},
+        ["claims.failureDetection.heartbeatTimeoutMillis:", "3000", "4000", "lower heartbeatIntervalMillis"],
+    ),
+    "a variable that the platform sets": (
+        {"flink": flink(pod={"env": [{"name": "JOB_ID", "value": "1"}]})},
+        ["claims.pod.env:", "'JOB_ID' is taken", "choose another one"],
+    ),
+    "a volume without a name": (
+        {"flink": flink(pod={"volumes": [{"emptyDir": {}}]})},
+        ["claims.pod.volumes:", "has no name"],
+    ),
+    "two kinds of state directory": (
+        {"flink": flink(taskManagers={"stateDirectory": {"class": "fast", "hostPath": "/mnt"}})},
+        ["claims.taskManagers.stateDirectory.class:", "'fast' and hostPath, '/mnt'", "give one of them"],
+    ),
+    "a savepoint that is no URI": (
+        {"flink": flink(restoreFrom="savepoint-1")},
+        ["claims.restoreFrom:", "'savepoint-1'"],
+    ),
+    "lag of nothing in particular": (
+        {"flink": flink(autoscaling={"lag": {"labels": {}, "recordsPerTaskManager": 1}})},
+        ["claims.autoscaling.lag.labels:"],
+    ),
     "an option that the platform owns": (
         {"flink": flink(configuration={"rest.port": 8082})},
         ["streaming-platform:flink.clusters.claims.configuration:", "rest.port", "'8082'", "leave it out"],
