@@ -181,7 +181,7 @@ def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
     for cluster in settings.flink.clusters.values():
         workers, manager = cluster.task_managers, cluster.job_manager
         cpu += manager.cpu + workers.max * workers.cpu
-        mib += manager.memory_mib + workers.max * workers.memory_mib
+        mib += manager.container_mib + workers.max * workers.container_mib
     return cpu, mib
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, flink_configuration
-from components.flink.memory import FlinkMemoryError, job_manager_memory, task_manager_memory
 from components.names import PROJECT
+from stacks.memory import JobManagerSizes, TaskManagerSizes
 from stacks.sections import (
     Cores,
     FlinkClusterName,
@@ -280,17 +280,13 @@ class PodSettings(Section):
         return self
 
 
-class TaskManagerSettings(Section):
+class TaskManagerSettings(TaskManagerSizes):
     """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
 
     min: Annotated[int, Field(ge=1, le=1000)] = 1
     max: Annotated[int, Field(ge=1, le=1000)] = 3
     slots: Annotated[int, Field(ge=1, le=1024)] = 1
     """Task slots of one TaskManager."""
-    memory_mib: Memory = 1728
-    """Memory limit, in MiB, divided as Flink does (taskmanager.memory.process.size)."""
-    off_heap_mib: Annotated[int, Field(ge=0, le=1048576)] = 64
-    """Direct memory for what runs in tasks, in MiB (taskmanager.memory.task.off-heap.size)."""
     cpu: Cores = 0.5
     """CPU request, in cores."""
     cpu_limit: Cores = 1.0
@@ -304,22 +300,16 @@ class TaskManagerSettings(Section):
         if self.min > self.max:
             raise SectionError("min", f"{self.min} is above max, {self.max}: lower min, or raise max")
         _check_cpu(self.cpu, self.cpu_limit)
-        try:
-            task_manager_memory(self.memory_mib, task_off_heap_mib=self.off_heap_mib)
-        except FlinkMemoryError as error:
-            raise SectionError("memoryMib", str(error)) from None
         return self
 
 
-class JobManagerSettings(Section):
+class JobManagerSettings(JobManagerSizes):
     """The JobManagers of a Flink cluster: one leads, the others stand by."""
 
     replicas: Annotated[int, Field(ge=1, le=5)] = 2
     """With one, a JobManager that dies is missed until its JVM is up again."""
     savepoint_on_stop: bool = False
     """Take a savepoint before the JobManager of a running job stops, as when it is upgraded; it stays until deleted."""
-    memory_mib: Memory = 1600
-    """Memory limit, in MiB, divided as Flink does (jobmanager.memory.process.size)."""
     cpu: Cores = 0.5
     """CPU request, in cores."""
     cpu_limit: Cores = 1.0
@@ -328,10 +318,6 @@ class JobManagerSettings(Section):
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         _check_cpu(self.cpu, self.cpu_limit)
-        try:
-            job_manager_memory(self.memory_mib)
-        except FlinkMemoryError as error:
-            raise SectionError("memoryMib", str(error)) from None
         return self
 
 
@@ -354,6 +340,13 @@ class AutoscalingSettings(Section):
     cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
     """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
     lag: LagSettings | None = None
+
+
+class DebugSettings(Section):
+    """What helps to find a fault, and costs something."""
+
+    native_memory_tracking: bool = False
+    """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/flink.md."""
 
 
 class FlinkClusterSettings(Section):
@@ -381,6 +374,7 @@ class FlinkClusterSettings(Section):
     """Claim for checkpoints and high-availability files, in MiB."""
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Time between two checkpoints."""
+    debug: DebugSettings = DebugSettings()
     configuration: Mapping[str, Text] = {}
     """Further Flink options; those that the platform relies on are refused."""
 
@@ -415,9 +409,9 @@ class FlinkClusterSettings(Section):
             namespace=namespace,
             cluster=cluster,
             zookeeper_quorum=zookeeper,
-            task_manager_process_mib=self.task_managers.memory_mib,
-            task_off_heap_mib=self.task_managers.off_heap_mib,
-            job_manager_process_mib=self.job_manager.memory_mib,
+            task_manager=self.task_managers.options,
+            job_manager=self.job_manager.options,
+            native_memory_tracking=self.debug.native_memory_tracking,
             slots=self.task_managers.slots,
             max_parallelism=self.max_parallelism,
             checkpoint_interval_seconds=self.checkpoint_interval_seconds,

@@ -9,7 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.flink.memory import job_manager_memory, task_manager_memory
+from components.flink.memory import (
+    JobManagerOptions,
+    TaskManagerOptions,
+    flink_options,
+    job_manager_memory,
+    task_manager_memory,
+)
 
 # Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
 RPC_PORT = 6123  # JobManager
@@ -44,12 +50,16 @@ _OPENS = (
     "java.base/sun.nio.ch",
 )
 
+_BACKEND = "state.backend.type"
+_MANAGED_BACKENDS = ("forst", "rocksdb")  # their caches and write buffers are in managed memory
+
 # What a user may not set, and what to do instead: a key, or the start of keys (ends with a dot). The longest that fits
 # counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
 _ADDRESS = "Services and network policies rely on it: leave it out"
 _HIGH_AVAILABILITY = "each cluster has its own place in ZooKeeper and on its volume: leave it out"
 _DETECTION = "JobManagers and TaskManagers have different ones: set failureDetection"
-_MEMORY = "sizes follow from the size of the process, which is the container's limit: set"
+_MEMORY = "the container's limit follows from the sizes: set"
+_ROCKSDB = "state would grow beyond managed memory, until the kernel kills the TaskManager: leave it out, and set"
 _REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
 _UNSAFE = "the REST port has no authentication: leave it out"
 _VOLUME = "checkpoints lie on the cluster's volume: leave it out"
@@ -71,7 +81,7 @@ _REMEDIES = {
         "use jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling"
     ),
     "jobmanager.bind-host": _ADDRESS,
-    "jobmanager.memory.": f"{_MEMORY} jobManager.memoryMib",
+    "jobmanager.memory.": f"{_MEMORY} jobManager.memoryMib, offHeapMib or memory",
     "jobmanager.rpc.": _ADDRESS,
     "jobmanager.scheduler": _REACTIVE,
     "jobmanager.web.": "an old name: use rest.* or web.*",
@@ -87,11 +97,16 @@ _REMEDIES = {
     "scheduler-mode": _REACTIVE,
     "state.backend": "use state.backend.type",
     "state.backend.fs.checkpointdir": _VOLUME,
+    **{
+        f"state.backend.{backend}.memory.{key}": f"{_ROCKSDB} taskManagers.memory.managedFraction or managedMib"
+        for backend in _MANAGED_BACKENDS
+        for key in ("fixed-per-slot", "fixed-per-tm", "managed")
+    },
     "state.checkpoints.dir": _VOLUME,
     "taskmanager.bind-host": _ADDRESS,
     "taskmanager.data.": _ADDRESS,
     "taskmanager.host": _ADDRESS,
-    "taskmanager.memory.": f"{_MEMORY} taskManagers.memoryMib and taskManagers.offHeapMib",
+    "taskmanager.memory.": f"{_MEMORY} taskManagers.memoryMib, offHeapMib or memory",
     "taskmanager.numberOfTaskSlots": "set taskManagers.slots",
     "taskmanager.rpc.": _ADDRESS,
     "web.address": _ADDRESS,
@@ -111,16 +126,16 @@ class FlinkConfigurationError(ValueError):
 class FlinkConfigurationSpec:
     """What the configuration of one reactive cluster follows from.
 
-    `zookeeper_quorum` is `host:port[,host:port...]`, `*_storage` are URIs that every pod of
-    the cluster sees, `extra` are a user's own Flink options.
+    `zookeeper_quorum` is `host:port[,host:port...]`, `*_storage` are URIs that every pod of the cluster sees, `extra`
+    are a user's own Flink options. `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
     """
 
     namespace: str
     cluster: str
     zookeeper_quorum: str
-    task_manager_process_mib: int
-    task_off_heap_mib: int
-    job_manager_process_mib: int
+    task_manager: TaskManagerOptions
+    job_manager: JobManagerOptions
+    native_memory_tracking: bool
     slots: int
     max_parallelism: int
     checkpoint_interval_seconds: int
@@ -135,19 +150,26 @@ class FlinkConfigurationSpec:
 def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """Everything that goes into config.yaml, the user's options last.
 
-    Raises FlinkMemoryError for a process too small for Flink, FlinkConfigurationError for an option that is the
-    platform's, or that no key of Flink looks like.
+    Raises FlinkMemoryError for sizes that Flink refuses, FlinkConfigurationError for an option that is the platform's,
+    that no key of Flink looks like, or that the sizes do not allow.
     """
-    task_manager_memory(spec.task_manager_process_mib, task_off_heap_mib=spec.task_off_heap_mib)
-    job_manager_memory(spec.job_manager_process_mib)
+    memory = task_manager_memory(spec.task_manager)
+    job_manager_memory(spec.job_manager)
     refusals = [refusal for key, value in sorted(spec.extra.items()) if (refusal := _refusal(key, value))]
     if refusals:
         raise FlinkConfigurationError("; ".join(refusals))
+    backend = spec.extra.get(_BACKEND)
+    if backend in _MANAGED_BACKENDS and memory.managed == 0:
+        raise FlinkConfigurationError(
+            f"Flink option {_BACKEND} = {backend!r} keeps state in managed memory, and TaskManagers have none: raise "
+            "taskManagers.memory.managedFraction or managedMib"
+        )
     return {
         **_processes(spec),
         **_high_availability(spec),
         **_scaling(spec),
         **_fault_tolerance(spec),
+        **_state_metrics(backend),
         **spec.extra,
         **{f"env.java.opts.{role}": _java_options(role, spec.extra) for role in ("jobmanager", "taskmanager")},
     }
@@ -180,9 +202,8 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
         # Whoever reaches the REST port could otherwise run code or stop the job: it has no authentication.
         "web.submit.enable": "false",
         "web.cancel.enable": "false",
-        "jobmanager.memory.process.size": f"{spec.job_manager_process_mib}m",
-        "taskmanager.memory.process.size": f"{spec.task_manager_process_mib}m",
-        "taskmanager.memory.task.off-heap.size": f"{spec.task_off_heap_mib}m",
+        **flink_options(spec.job_manager),
+        **flink_options(spec.task_manager),
         "taskmanager.numberOfTaskSlots": str(spec.slots),
         # A TaskManager that ran out of heap limps (default: false); a new one restores the checkpoint.
         "taskmanager.jvm-exit-on-oom": "true",
@@ -191,6 +212,8 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "env.java.opts.all": " ".join(
             [f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS]
             + [f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS]
+            # Not in env.java.opts.taskmanager, which is the user's.
+            + (["-XX:NativeMemoryTracking=summary"] if spec.native_memory_tracking else [])
         ),
     }
 
@@ -266,7 +289,7 @@ def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
         # By default the first failed checkpoint restarts the job, as when the storage hiccups.
         "execution.checkpointing.tolerable-failed-checkpoints": "3",
         # Working state on the heap: jobs of small state need no local disk. `rocksdb` is in the image.
-        "state.backend.type": "hashmap",
+        _BACKEND: "hashmap",
         # Scaling down counts as a failure. By default the first restart waits 1 s, each further one half as long again,
         # and only an hour of calm is forgiven: a cluster that scales often would stand still for longer and longer.
         "restart-strategy.type": "exponential-delay",
@@ -278,6 +301,15 @@ def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
         # that is cut off, which refuses no connection, after the time-out. By default 2 x 10 s and 50 s.
         "heartbeat.interval": f"{spec.heartbeat_interval_millis} ms",
         "heartbeat.timeout": f"{spec.heartbeat_timeout_millis} ms",
+    }
+
+
+def _state_metrics(backend: str | None) -> dict[str, str]:
+    """How full RocksDB's share of managed memory is: three numbers for each state, read when metrics are reported."""
+    if backend != "rocksdb":
+        return {}
+    return {
+        f"state.backend.rocksdb.metrics.block-cache-{name}": "true" for name in ("capacity", "pinned-usage", "usage")
     }
 
 

@@ -225,7 +225,7 @@ class FlinkPods:
                 *self.additions.env,
             ],
             "ports": ports(numbers),
-            "resources": resources(sizes.memory_mib, sizes.cpu, sizes.cpu_limit),
+            "resources": resources(sizes.container_mib, sizes.cpu, sizes.cpu_limit),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
             "startup_probe": {**listens, "period_seconds": 1, "failure_threshold": 240},
             "liveness_probe": {**listens, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},

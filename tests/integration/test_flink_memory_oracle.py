@@ -23,16 +23,24 @@ from components.flink.config import (
     flink_configuration,
     render,
 )
-from components.flink.memory import FlinkMemoryError, job_manager_memory, task_manager_memory
+from components.flink.memory import (
+    FlinkMemoryError,
+    JobManagerOptions,
+    TaskManagerOptions,
+    flink_options,
+    job_manager_memory,
+    task_manager_memory,
+)
 from local import images
+from tests import flink_memory
 
 SPEC = FlinkConfigurationSpec(
     namespace="dev",
     cluster="claims",
     zookeeper_quorum="zookeeper:2181",
-    task_manager_process_mib=1728,
-    task_off_heap_mib=64,
-    job_manager_process_mib=1600,
+    task_manager=TaskManagerOptions(process_mib=1728),
+    job_manager=JobManagerOptions(process_mib=1600),
+    native_memory_tracking=False,
     slots=2,
     max_parallelism=8,
     checkpoint_interval_seconds=10,
@@ -137,23 +145,26 @@ def _decode(text: str) -> str:
     return base64.b64decode(text).decode()
 
 
-@settings(max_examples=400, deadline=None)
-@given(
-    process_mib=st.integers(-10, 20_000) | st.integers(1000, 1200) | st.integers(0, 1_000_000),
-    task_off_heap_mib=st.sampled_from([0, 64]) | st.integers(-2, 3000),
-)
-def test_task_manager_memory_is_flinks(oracle: Oracle, process_mib: int, task_off_heap_mib: int) -> None:
-    options = {
-        "taskmanager.memory.process.size": f"{process_mib}m",
-        "taskmanager.memory.task.off-heap.size": f"{task_off_heap_mib}m",
-    }
+def _derived(oracle: Oracle, command: str, options: TaskManagerOptions | JobManagerOptions) -> dict[str, int] | None:
+    """What Flink derives, in bytes; None if it refuses."""
     try:
-        memory = task_manager_memory(process_mib, task_off_heap_mib=task_off_heap_mib)
+        return oracle.parameters(command, flink_options(options))
+    except Refused as refusal:
+        if "memory" not in str(refusal).lower():
+            raise
+        return None
+
+
+@settings(max_examples=1500, deadline=None)
+@given(options=flink_memory.task_managers())
+def test_task_manager_memory_is_flinks(oracle: Oracle, options: TaskManagerOptions) -> None:
+    try:
+        memory = task_manager_memory(options)
     except FlinkMemoryError:
-        with pytest.raises(Refused, match=r"(?i)memory"):
-            oracle.parameters("GET_TM_RESOURCE_PARAMS", options)
+        assert _derived(oracle, "GET_TM_RESOURCE_PARAMS", options) is None
         return
-    sizes = oracle.parameters("GET_TM_RESOURCE_PARAMS", options)
+    sizes = _derived(oracle, "GET_TM_RESOURCE_PARAMS", options)
+    assert sizes
     sizes.pop("taskmanager.numberOfTaskSlots")
     assert sizes == {
         "-Xmx": memory.jvm_heap,
@@ -173,17 +184,15 @@ def test_task_manager_memory_is_flinks(oracle: Oracle, process_mib: int, task_of
     }
 
 
-@settings(max_examples=200, deadline=None)
-@given(process_mib=st.integers(-10, 20_000) | st.integers(570, 580) | st.integers(0, 1_000_000))
-def test_job_manager_memory_is_flinks(oracle: Oracle, process_mib: int) -> None:
-    options = {"jobmanager.memory.process.size": f"{process_mib}m"}
+@settings(max_examples=750, deadline=None)
+@given(options=flink_memory.job_managers())
+def test_job_manager_memory_is_flinks(oracle: Oracle, options: JobManagerOptions) -> None:
     try:
-        memory = job_manager_memory(process_mib)
+        memory = job_manager_memory(options)
     except FlinkMemoryError:
-        with pytest.raises(Refused, match=r"(?i)memory"):
-            oracle.parameters("GET_JM_RESOURCE_PARAMS", options)
+        assert _derived(oracle, "GET_JM_RESOURCE_PARAMS", options) is None
         return
-    assert oracle.parameters("GET_JM_RESOURCE_PARAMS", options) == {
+    assert _derived(oracle, "GET_JM_RESOURCE_PARAMS", options) == {
         "-Xmx": memory.jvm_heap,
         "-Xms": memory.jvm_heap,
         "-XX:MaxMetaspaceSize": memory.jvm_metaspace,
@@ -193,6 +202,22 @@ def test_job_manager_memory_is_flinks(oracle: Oracle, process_mib: int) -> None:
         "jobmanager.memory.jvm-overhead.min": memory.jvm_overhead,
         "jobmanager.memory.jvm-overhead.max": memory.jvm_overhead,
     }
+
+
+def test_where_the_model_is_stricter_than_flink(oracle: Oracle) -> None:
+    """What Flink would start with: an overhead that the kernel kills, a heap of 0, which is no limit, two sizes."""
+    for refused in (
+        TaskManagerOptions(process_mib=1728, jvm_overhead_min_mib=191),
+        TaskManagerOptions(task_heap_mib=0, managed_mib=0, framework_heap_mib=0),
+        TaskManagerOptions(process_mib=2048, flink_mib=1536),
+    ):
+        assert _derived(oracle, "GET_TM_RESOURCE_PARAMS", refused)
+        with pytest.raises(FlinkMemoryError):
+            task_manager_memory(refused)
+    heapless = JobManagerOptions(heap_mib=0)
+    assert _derived(oracle, "GET_JM_RESOURCE_PARAMS", heapless)
+    with pytest.raises(FlinkMemoryError):
+        job_manager_memory(heapless)
 
 
 def _read(oracle: Oracle, configuration: Mapping[str, str]) -> dict[str, str]:
@@ -243,7 +268,7 @@ def test_flink_reads_values_that_look_like_something_else(oracle: Oracle) -> Non
 
 
 def test_flink_knows_each_option_and_its_older_names_are_refused(oracle: Oracle) -> None:
-    configuration = flink_configuration(SPEC)
+    configuration = flink_configuration(replace(SPEC, extra={"state.backend.type": "rocksdb"}))
     assert _read(oracle, configuration) == configuration
     described = [line.split() for line in oracle.ask("options", render(configuration)).splitlines()]
     assert sorted(key for key, *_ in described) == sorted(configuration)

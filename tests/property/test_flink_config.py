@@ -15,15 +15,15 @@ from components.flink.config import (
     log4j_console,
     render,
 )
-from components.flink.memory import FlinkMemoryError
+from components.flink.memory import FlinkMemoryError, JobManagerOptions, TaskManagerOptions
 
 SPEC = FlinkConfigurationSpec(
     namespace="dev",
     cluster="claims",
     zookeeper_quorum="zookeeper:2181",
-    task_manager_process_mib=1728,
-    task_off_heap_mib=64,
-    job_manager_process_mib=1600,
+    task_manager=TaskManagerOptions(process_mib=1728),
+    job_manager=JobManagerOptions(process_mib=1600),
+    native_memory_tracking=False,
     slots=2,
     max_parallelism=8,
     checkpoint_interval_seconds=10,
@@ -102,6 +102,10 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("taskmanager.memory.process.size", "taskManagers.memoryMib"),
         ("taskmanager.memory.managed.fraction", "taskManagers.memoryMib"),
         ("jobmanager.memory.heap.size", "jobManager.memoryMib"),
+        ("state.backend.rocksdb.memory.managed", "beyond managed memory"),
+        ("state.backend.rocksdb.memory.fixed-per-slot", "taskManagers.memory.managedFraction"),
+        ("state.backend.rocksdb.memory.fixed-per-tm", "managedMib"),
+        ("state.backend.forst.memory.managed", "beyond managed memory"),
         ("taskmanager.numberOfTaskSlots", "taskManagers.slots"),
         ("pipeline.max-parallelism", "maxParallelism"),
         ("execution.checkpointing.interval", "checkpointIntervalSeconds"),
@@ -148,9 +152,11 @@ def test_every_option_that_follows_from_settings_does() -> None:
             namespace="ops",
             cluster="orders",
             zookeeper_quorum="a:1,b:2",
-            task_manager_process_mib=4096,
-            task_off_heap_mib=0,
-            job_manager_process_mib=2048,
+            task_manager=TaskManagerOptions(
+                task_heap_mib=1024, managed_mib=512, task_off_heap_mib=0, network_max_mib=96
+            ),
+            job_manager=JobManagerOptions(flink_mib=1400, off_heap_mib=200, jvm_overhead_fraction=0.2),
+            native_memory_tracking=True,
             slots=4,
             max_parallelism=128,
             checkpoint_interval_seconds=60,
@@ -162,11 +168,17 @@ def test_every_option_that_follows_from_settings_does() -> None:
             extra={},
         )
     )
-    assert {key: value for key, value in other.items() if value != plain[key]} == {
+    assert plain.keys() - other.keys() == {"jobmanager.memory.process.size", "taskmanager.memory.process.size"}
+    assert {key: value for key, value in other.items() if value != plain.get(key)} == {
+        "env.java.opts.all": f"{plain['env.java.opts.all']} -XX:NativeMemoryTracking=summary",
         "jobmanager.rpc.address": "orders-jobmanager.ops.svc",
-        "jobmanager.memory.process.size": "2048m",
-        "taskmanager.memory.process.size": "4096m",
+        "jobmanager.memory.flink.size": "1400m",
+        "jobmanager.memory.off-heap.size": "200m",
+        "jobmanager.memory.jvm-overhead.fraction": "0.2",
+        "taskmanager.memory.task.heap.size": "1024m",
+        "taskmanager.memory.managed.size": "512m",
         "taskmanager.memory.task.off-heap.size": "0m",
+        "taskmanager.memory.network.max": "96m",
         "taskmanager.numberOfTaskSlots": "4",
         "high-availability.zookeeper.quorum": "a:1,b:2",
         "high-availability.cluster-id": "/orders",
@@ -182,9 +194,39 @@ def test_every_option_that_follows_from_settings_does() -> None:
 
 def test_processes_too_small_for_flink_are_refused() -> None:
     with pytest.raises(FlinkMemoryError, match="TaskManager"):
-        flink_configuration(replace(SPEC, task_manager_process_mib=600))
+        flink_configuration(replace(SPEC, task_manager=TaskManagerOptions(process_mib=600)))
     with pytest.raises(FlinkMemoryError, match="JobManager"):
-        flink_configuration(replace(SPEC, job_manager_process_mib=500))
+        flink_configuration(replace(SPEC, job_manager=JobManagerOptions(process_mib=500)))
+
+
+@pytest.mark.parametrize("backend", ["rocksdb", "forst"])
+def test_a_backend_in_managed_memory_needs_some(backend: str) -> None:
+    tuned = {"state.backend.rocksdb.memory.write-buffer-ratio": "0.4"}
+    spec = replace(SPEC, extra={"state.backend.type": backend, **tuned})
+    flink_configuration(spec)
+    for none in (
+        TaskManagerOptions(process_mib=1728, managed_fraction=0),
+        TaskManagerOptions(task_heap_mib=512, managed_mib=0),
+    ):
+        flink_configuration(replace(SPEC, task_manager=none))
+        with pytest.raises(FlinkConfigurationError, match=f"'{backend}' keeps state in managed memory.*managedMib"):
+            flink_configuration(replace(spec, task_manager=none))
+
+
+def test_rocksdb_tells_how_full_its_cache_is_unless_the_user_wants_otherwise() -> None:
+    usage = "state.backend.rocksdb.metrics.block-cache-usage"
+    rocksdb = {"state.backend.type": "rocksdb"}
+    assert usage not in flink_configuration(SPEC)
+    assert flink_configuration(replace(SPEC, extra=rocksdb))[usage] == "true"
+    assert flink_configuration(replace(SPEC, extra={**rocksdb, usage: "false"}))[usage] == "false"
+
+
+def test_memory_tracking_leaves_a_users_java_options_alone() -> None:
+    own = {"env.java.opts.taskmanager": "-XX:+UseZGC"}
+    configuration = flink_configuration(replace(SPEC, native_memory_tracking=True, extra=own))
+    assert configuration["env.java.opts.taskmanager"].endswith(" -XX:+UseZGC")
+    assert configuration["env.java.opts.all"].endswith(" -XX:NativeMemoryTracking=summary")
+    assert "NativeMemoryTracking" not in flink_configuration(SPEC)["env.java.opts.all"]
 
 
 def test_logs_roll_and_stay_below_100_mib() -> None:

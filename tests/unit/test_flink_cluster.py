@@ -93,6 +93,33 @@ def test_container_limits_are_what_flink_divides() -> None:
     assert containers(recording)["jobmanager"]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
 
 
+def test_a_container_is_as_large_as_what_flink_adds_up() -> None:
+    recording = building.flink(
+        taskManagers={"taskHeapMib": 384, "managedMib": 512, "offHeapMib": 0, "memory": {"networkFraction": 0.1}},
+        jobManager={"flinkMemoryMib": 1152, "memory": {"jvmMetaspaceMib": 300}},
+    )
+    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    assert {key: value for key, value in config.items() if ".memory." in key} == {
+        "jobmanager.memory.flink.size": "1152m",
+        "jobmanager.memory.jvm-metaspace.size": "300m",
+        "taskmanager.memory.task.heap.size": "384m",
+        "taskmanager.memory.managed.size": "512m",
+        "taskmanager.memory.task.off-heap.size": "0m",
+    }
+    # A few bytes more than 1728 MiB, since 0.1 is no 32-bit float.
+    for name, limit in {"taskmanager": "1729Mi", "jobmanager": "1644Mi"}.items():
+        resources = containers(recording)[name]["resources"]
+        assert resources["limits"]["memory"] == resources["requests"]["memory"] == limit
+
+
+def test_memory_tracking_restarts_both_processes_with_it(default: Recording) -> None:
+    tracked = building.flink(debug={"nativeMemoryTracking": True})
+    config = yaml.safe_load(tracked.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    assert "-XX:NativeMemoryTracking=summary" in config["env.java.opts.all"].split()
+    for (name, before), (_, after) in zip(default.pod_templates(), tracked.pod_templates(), strict=True):
+        assert before["metadata"]["annotations"] != after["metadata"]["annotations"], name
+
+
 def test_jemalloc_counts_the_pods_cpus() -> None:
     recording = building.flink(taskManagers={"cpuLimit": 2}, jobManager={"cpuLimit": 1})
     assert env(containers(recording)["taskmanager"])["MALLOC_CONF"] == "narenas:8"

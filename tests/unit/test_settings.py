@@ -76,6 +76,64 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flink": flink(jobManager={"memoryMib": 500})},
         ["streaming-platform:flink.clusters.claims.jobManager.memoryMib:", "500 MiB", "smallest that works is 577 MiB"],
     ),
+    "two sizes of a TaskManager": (
+        {"flink": flink(taskManagers={"memoryMib": 1728, "flinkMemoryMib": 1280})},
+        [
+            "streaming-platform:flink.clusters.claims.taskManagers.memoryMib:",
+            *("process.size of 1728 MiB and flink.size of 1280 MiB", "exactly one of"),
+        ],
+    ),
+    "a task heap alone": (
+        {"flink": flink(taskManagers={"taskHeapMib": 512})},
+        ["streaming-platform:flink.clusters.claims.taskManagers.managedMib:", "is missing", "task heap needs it"],
+    ),
+    "managed memory said twice": (
+        {"flink": flink(taskManagers={"managedMib": 512, "memory": {"managedFraction": 0.4}})},
+        [
+            "streaming-platform:flink.clusters.claims.taskManagers.managedMib:",
+            *("512 is given beside memory.managedFraction, 0.4", "one of the two"),
+        ],
+    ),
+    "total Flink memory too small": (
+        {"flink": flink(jobManager={"flinkMemoryMib": 128})},
+        [
+            "streaming-platform:flink.clusters.claims.jobManager.flinkMemoryMib:",
+            *("128 MiB", "128 - 128.0 off_heap leaves 0.0 MiB", "smallest that works is 129 MiB"),
+        ],
+    ),
+    "JVM overhead below Flink's": (
+        {"flink": flink(jobManager={"memory": {"jvmOverheadMinMib": 64}})},
+        [
+            "streaming-platform:flink.clusters.claims.jobManager.memory.jvmOverheadMinMib:",
+            *("64 MiB is below 192", "raise it"),
+        ],
+    ),
+    "network bounds that cross": (
+        {"flink": flink(taskManagers={"memory": {"networkMaxMib": 32}})},
+        [
+            "streaming-platform:flink.clusters.claims.taskManagers.memory.networkMaxMib:",
+            *("32 MiB", "below the minimum, 64", "raise it"),
+        ],
+    ),
+    "a fraction of everything": (
+        {"flink": flink(taskManagers={"memory": {"managedFraction": 1}})},
+        ["streaming-platform:flink.clusters.claims.taskManagers.memory.managedFraction:", "above 0.999", "lower it"],
+    ),
+    "a fraction finer than a thousandth": (
+        {"flink": flink(taskManagers={"memory": {"networkFraction": 0.0123}})},
+        ["flink.clusters.claims.taskManagers.memory.networkFraction:", "0.0123", "at most three decimals"],
+    ),
+    "RocksDB without managed memory": (
+        {
+            "flink": flink(
+                taskManagers={"memory": {"managedFraction": 0}}, configuration={"state.backend.type": "rocksdb"}
+            )
+        },
+        [
+            "streaming-platform:flink.clusters.claims.configuration:",
+            *("'rocksdb' keeps state in managed memory", "raise taskManagers.memory.managedFraction"),
+        ],
+    ),
     "min TaskManagers above max": (
         {"flink": flink(taskManagers={"min": 5, "max": 2})},
         ["streaming-platform:flink.clusters.claims.taskManagers.min:", "5 is above max, 2", "lower min, or raise max"],

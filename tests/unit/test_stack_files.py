@@ -46,8 +46,8 @@ def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) ->
         *[(loaded.kafka.cpu, loaded.kafka.memory_mib)] * loaded.kafka.brokers,
     ]
     for each in loaded.flink.clusters.values():
-        sizes.append((each.job_manager.cpu, each.job_manager.memory_mib))
-        sizes.extend([(each.task_managers.cpu, each.task_managers.memory_mib)] * each.task_managers.max)
+        sizes.append((each.job_manager.cpu, each.job_manager.container_mib))
+        sizes.extend([(each.task_managers.cpu, each.task_managers.container_mib)] * each.task_managers.max)
     assert sum(cpu for cpu, _ in sizes) <= quota.cpu
     assert sum(memory for _, memory in sizes) <= quota.memory_mib
     assert max(memory for _, memory in sizes) <= limits.max_memory_mib
