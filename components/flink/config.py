@@ -94,6 +94,7 @@ _REMEDIES = {
     "rest.bind-port": _ADDRESS,
     "rest.port": _ADDRESS,
     "restart-strategy": "use restart-strategy.type",
+    "savepoints.state.backend.fs.dir": _VOLUME,
     "scheduler-mode": _REACTIVE,
     "state.backend": "use state.backend.type",
     "state.backend.fs.checkpointdir": _VOLUME,
@@ -103,6 +104,7 @@ _REMEDIES = {
         for key in ("fixed-per-slot", "fixed-per-tm", "managed")
     },
     "state.checkpoints.dir": _VOLUME,
+    "state.savepoints.dir": _VOLUME,
     "taskmanager.bind-host": _ADDRESS,
     "taskmanager.data.": _ADDRESS,
     "taskmanager.host": _ADDRESS,
