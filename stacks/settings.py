@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 
 from components.names import PROJECT
-from stacks.models import ClusterSettings, EnvironmentSettings, FlinkClusterSettings, Settings
+from stacks.flink import FlinkClusterSettings
+from stacks.models import ClusterSettings, EnvironmentSettings, Settings
 from stacks.problems import explain
 
 __all__ = [

@@ -13,7 +13,7 @@ from components.flink.autoscaling import Lag, autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, log4j_console, render
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, check_name, image_version
-from stacks.models import FlinkClusterSettings, PodSettings
+from stacks.flink import FlinkClusterSettings, PodSettings
 
 
 @dataclass(frozen=True, kw_only=True)

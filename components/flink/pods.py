@@ -18,7 +18,7 @@ from components.flink.config import (
     TASK_MANAGER_SESSION_SECONDS,
 )
 from components.quantities import jemalloc_arenas, mib
-from stacks.models import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
+from stacks.flink import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 
 USER = 9999  # of the image
 DATA_DIR = "/flink-data"

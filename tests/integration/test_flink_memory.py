@@ -20,7 +20,7 @@ from components.flink.config import flink_configuration, log4j_console, render
 from components.flink.memory import MIB, flink_options
 from components.quantities import mib
 from local.kube import Kube, field
-from stacks.models import FlinkClusterSettings
+from stacks.flink import FlinkClusterSettings
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from components.flink.cluster import FlinkCluster, FlinkClusterArgs
 from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
-from stacks.models import FlinkClusterSettings, KafkaSettings, NamespaceSettings, ZooKeeperSettings
+from stacks.flink import FlinkClusterSettings
+from stacks.models import KafkaSettings, NamespaceSettings, ZooKeeperSettings
 from tests.unit.recording import Recording, record
 
 CLUSTER_ID = "-bcdefghijklmnopqrstuv"

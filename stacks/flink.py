@@ -1,0 +1,257 @@
+"""The settings of Flink clusters: frozen models, and the only home of their defaults."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, flink_configuration
+from stacks.memory import JobManagerSizes, TaskManagerSizes
+from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
+
+# Names that the platform gives in the pods of a Flink cluster; see components/flink/pods.py.
+RESERVED: Mapping[str, tuple[str, ...]] = {
+    "env": (
+        "CHECKPOINTS",
+        "CLUSTER",
+        "DATA",
+        "JOB_ID",
+        "MALLOC_CONF",
+        "POD_IP",
+        "REST",
+        "RESTORE_FROM",
+        "SECONDS_EACH",
+    ),
+    "volumes": ("conf", "data", "log", "platform-conf", "platform-scripts", "state", "tmp"),
+    "volumeMounts": (),
+}
+
+
+def _check_cpu(cpu: float, cpu_limit: float) -> None:
+    if cpu > cpu_limit:
+        raise SectionError("cpu", f"{cpu} is above cpuLimit, {cpu_limit}: lower cpu, or raise cpuLimit")
+
+
+class StateDirectorySettings(Section):
+    """Where a TaskManager keeps working state (RocksDB) and other temporary files: on a disk of its node.
+
+    With `hostPath` a directory for each pod below that of the node, else with `class` a volume claimed for as long as
+    the pod lives, else an emptyDir.
+    """
+
+    size_mib: Storage = 4096
+    """Bound of an emptyDir, or size of the claim, in MiB."""
+    class_name: Annotated[str | None, Field(alias="class")] = None
+    """StorageClass of a claim that comes and goes with the pod."""
+    host_path: Annotated[str, Field(pattern=r"^/[^:]+$")] | None = None
+    """A directory of the node; where the namespace's Pod Security admits none, `allowHostPath` says what to do."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.class_name is not None and self.host_path is not None:
+            raise SectionError("class", f"{self.class_name!r} and hostPath, {self.host_path!r}: give one of them")
+        return self
+
+
+class FailureDetectionSettings(Section):
+    """How soon Flink's processes notice that another is gone; docs/flink.md tells what the times cost."""
+
+    heartbeat_interval_millis: Annotated[int, Field(ge=50, le=600_000)] = 250
+    """Between two heartbeats from the JobManager to each TaskManager. Two that are refused mean a dead process."""
+    heartbeat_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 2500
+    """After so much silence the JobManager gives a TaskManager up: longer than a full collection of its heap takes."""
+    job_manager_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 20_000
+    """After so much silence a TaskManager gives the JobManager up and stops the job's tasks: longer than another
+    JobManager needs to take over, so that the job goes on meanwhile."""
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        for name, millis, least in (
+            ("heartbeatTimeoutMillis", self.heartbeat_timeout_millis, 2 * self.heartbeat_interval_millis),
+            ("jobManagerTimeoutMillis", self.job_manager_timeout_millis, 2 * self.heartbeat_interval_millis),
+        ):
+            if millis < least:
+                raise SectionError(
+                    name,
+                    f"{millis} is below two heartbeats, {least} (2 x heartbeatIntervalMillis): one late heartbeat "
+                    "would be a failure; raise it, or lower heartbeatIntervalMillis",
+                )
+        return self
+
+
+class PodSettings(Section):
+    """What else the pods of a Flink cluster get. Objects are written as in a pod's manifest."""
+
+    node_selector: Mapping[str, Text] = {}
+    tolerations: tuple[Mapping[str, JsonValue], ...] = ()
+    priority_class: str | None = None
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets of the namespace."""
+    env: tuple[Mapping[str, JsonValue], ...] = ()
+    """Environment variables of the Flink container."""
+    volumes: tuple[Mapping[str, JsonValue], ...] = ()
+    volume_mounts: tuple[Mapping[str, JsonValue], ...] = ()
+    """Mounts in the Flink container."""
+    share_process_namespace: bool = False
+    """Let containers of a pod see each other's processes, as for a debugger."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        for key, objects in (("env", self.env), ("volumes", self.volumes), ("volumeMounts", self.volume_mounts)):
+            for each in objects:
+                if not isinstance(each.get("name"), str):
+                    raise SectionError(key, f"{dict(each)} has no name: write it as in a pod's manifest")
+                if each["name"] in RESERVED[key]:
+                    raise SectionError(key, f"name {each['name']!r} is taken by the platform: choose another one")
+        return self
+
+
+class TaskManagerSettings(TaskManagerSizes):
+    """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    max: Annotated[int, Field(ge=1, le=1000)] = 3
+    slots: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Task slots of one TaskManager."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+    checkpoint_on_stop: bool = True
+    """Take a checkpoint before a TaskManager stops, so that the others repeat next to nothing."""
+    state_directory: StateDirectorySettings = StateDirectorySettings()
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min > self.max:
+            raise SectionError("min", f"{self.min} is above max, {self.max}: lower min, or raise max")
+        _check_cpu(self.cpu, self.cpu_limit)
+        return self
+
+
+class JobManagerSettings(JobManagerSizes):
+    """The JobManagers of a Flink cluster: one leads, the others stand by."""
+
+    replicas: Annotated[int, Field(ge=1, le=5)] = 2
+    """With one, a JobManager that dies is missed until its JVM is up again."""
+    savepoint_on_stop: bool = False
+    """Take a savepoint before the JobManager of a running job stops, as when it is upgraded; it stays until deleted."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        _check_cpu(self.cpu, self.cpu_limit)
+        return self
+
+
+class LagSettings(Section):
+    """Scaling on records that wait in Kafka, too. The cluster must serve the metric (external.metrics.k8s.io), as KEDA
+    or the Prometheus adapter do."""
+
+    metric: Annotated[str, Field(min_length=1)] = "kafka_consumergroup_lag"
+    """Its name; the default is that of the common exporter of consumer groups."""
+    labels: Annotated[Mapping[str, Text], Field(min_length=1)]
+    """Which of its series count, such as those of the job's consumer group and input topic."""
+    records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """How many waiting records one TaskManager is for. Offsets are committed with checkpoints: what comes in between
+    two of them always waits."""
+
+
+class AutoscalingSettings(Section):
+    """When TaskManagers are added and taken away."""
+
+    cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
+    """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
+    lag: LagSettings | None = None
+
+
+class DebugSettings(Section):
+    """What helps to find a fault, and costs something."""
+
+    native_memory_tracking: bool = False
+    """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/flink.md."""
+
+
+class FlinkClusterSettings(Section):
+    """A Flink cluster in reactive mode, which runs one job with all the TaskManagers that there are."""
+
+    jar: str | None = None
+    """The job, relative to the project's root: an image is built from it. Or give `image`."""
+    image: Image | None = None
+    """An image with Flink and the job in /opt/flink/usrlib. Or give `jar`."""
+    main_class: Annotated[str, Field(min_length=1)]
+    """The class whose main method builds the job."""
+    arguments: tuple[Text, ...] = ()
+    """Arguments of the main method."""
+    max_parallelism: Annotated[int, Field(ge=1, le=32768)] = 128
+    """Upper bound of the parallelism; state can only be restored with the same one (pipeline.max-parallelism)."""
+    task_managers: TaskManagerSettings = TaskManagerSettings()
+    job_manager: JobManagerSettings = JobManagerSettings()
+    autoscaling: AutoscalingSettings = AutoscalingSettings()
+    failure_detection: FailureDetectionSettings = FailureDetectionSettings()
+    pod: PodSettings = PodSettings()
+    restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+://?/.+")] | None = None
+    """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
+    it in place: the job goes on from its own checkpoints once it has run."""
+    storage_mib: Storage = 10240
+    """Claim for checkpoints and high-availability files, in MiB."""
+    checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
+    """Time between two checkpoints."""
+    debug: DebugSettings = DebugSettings()
+    configuration: Mapping[str, Text] = {}
+    """Further Flink options; those that the platform relies on are refused."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        workers = self.task_managers
+        if (self.jar is None) == (self.image is None):
+            given = "neither is given" if self.jar is None else f"both are given, {self.jar!r} and {self.image!r}"
+            raise SectionError("jar", f"{given}: give exactly one of jar and image")
+        if workers.max * workers.slots > self.max_parallelism:
+            raise SectionError(
+                "maxParallelism",
+                f"{self.max_parallelism} is below the slots of all TaskManagers, {workers.max} x {workers.slots} "
+                f"(taskManagers.max x slots): raise it to {workers.max * workers.slots} or more, or lower those",
+            )
+        reachable = int(100 * workers.cpu_limit / workers.cpu)
+        if self.autoscaling.cpu_percent > reachable:
+            raise SectionError(
+                "autoscaling.cpuPercent",
+                f"{self.autoscaling.cpu_percent} can never be reached: a TaskManager is held at {reachable} percent of "
+                "its request (taskManagers.cpuLimit / cpu); lower it, or raise taskManagers.cpuLimit",
+            )
+        try:
+            flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
+        except FlinkConfigurationError as error:
+            raise SectionError("configuration", str(error)) from None
+        return self
+
+    def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
+        """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
+        return FlinkConfigurationSpec(
+            namespace=namespace,
+            cluster=cluster,
+            zookeeper_quorum=zookeeper,
+            task_manager=self.task_managers.options,
+            job_manager=self.job_manager.options,
+            native_memory_tracking=self.debug.native_memory_tracking,
+            slots=self.task_managers.slots,
+            max_parallelism=self.max_parallelism,
+            checkpoint_interval_seconds=self.checkpoint_interval_seconds,
+            heartbeat_interval_millis=self.failure_detection.heartbeat_interval_millis,
+            heartbeat_timeout_millis=self.failure_detection.heartbeat_timeout_millis,
+            ha_storage=f"file://{data}/ha",
+            checkpoint_storage=f"file://{data}/checkpoints",
+            savepoint_storage=f"file://{data}/savepoints",
+            extra=self.configuration,
+        )
+
+
+class FlinkSettings(Section):
+    """Flink clusters."""
+
+    clusters: Mapping[FlinkClusterName, FlinkClusterSettings] = {}
+    """Clusters by name."""
