@@ -12,15 +12,17 @@ NAME ?= local
 CONTEXT ?=
 STACK ?= dev
 LEVEL ?=
+BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check
+.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-rescale
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
+	@echo "  BENCH_ARGS=<arguments>  for make bench-rescale; --help lists them"
 
 up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
 	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" up
@@ -57,6 +59,9 @@ test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|
 
 check: .venv ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
+
+bench-rescale: .venv ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
+	@.venv/bin/python -m bench.rescale --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 .venv: requirements.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \

@@ -1,0 +1,1 @@
+"""Harnesses that measure the platform, print a table and draw a plot. They are run by hand, never by `make test`."""

@@ -1,0 +1,82 @@
+"""A Flink cluster and topics of a harness's own, on a platform that is up, for as long as the harness runs."""
+
+import dataclasses
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from local import images, platform, prove
+from local.kube import Kube
+from local.node import lifecycle
+from local.platform import Target
+from local.progress import LocalError, say, step
+from local.pulumi import Workspace, merge
+from stacks.settings import EnvironmentSettings
+
+_QUIETLY = ("--yes", "--suppress-progress", "--suppress-outputs")
+
+
+class BenchCluster:
+    """One Flink cluster that is added to the stack `dev`, changed as often as one likes, and taken away again.
+
+    It is scaled by hand: its autoscaler is deleted, as it would undo that.
+    """
+
+    def __init__(self, target: Target, name: str) -> None:
+        self.name = name
+        self._target = target
+        self._work = platform.workspace(target)
+        self.at, self.settings = _platform(target)
+
+    def apply(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> None:
+        """Add the cluster and its topics, or change them; return when its pods are ready."""
+        added = {"flink": {"clusters": {self.name: cluster}}, "kafka": {"topics": topics}}
+        work = dataclasses.replace(self._work, overlay=merge(self._work.overlay, {prove.STACK: added}))
+        settings = work.settings(prove.STACK)
+        self._ship(work, settings)
+        say(f"  Flink {self.name}: applying the stack {prove.STACK}")
+        work.pulumi("up", prove.STACK, *_QUIETLY)
+        self.at.run("delete", "horizontalpodautoscaler", f"{self.name}-taskmanager", "--ignore-not-found")
+
+    def remove(self) -> None:
+        """Take away what there is of it, also what a harness that was killed left behind."""
+        say(f"  Flink {self.name}: removing it")
+        self._work.pulumi("up", prove.STACK, *_QUIETLY)
+        # Pointers to checkpoints outlive the volume that they point to: the next cluster of this name would use them.
+        with step(f"Flink {self.name}: forgetting its checkpoints in ZooKeeper"), suppress(LocalError):
+            self.at.run("exec", "zookeeper-0", "--", "zkCli.sh", "deleteall", f"/flink/{self.name}")
+
+    def exists(self) -> bool:
+        """Whether there is such a cluster."""
+        return bool(self.at.get("deployment", f"{self.name}-jobmanager"))
+
+    def _ship(self, work: Workspace, settings: EnvironmentSettings) -> None:
+        """Bring the job's image to where the pods get it from."""
+        made = platform.get_images(settings, public=False)
+        if self._target.context:
+            for image in made:
+                images.push(image)
+        else:
+            lifecycle.load_images(lifecycle.layout(self._target.name, work.bin), made)
+
+
+@contextmanager
+def bench_cluster(target: Target, name: str) -> Generator[BenchCluster]:
+    """A cluster that is gone when the block ends, however it ends. Raises LocalError when the platform is not up."""
+    cluster = BenchCluster(target, name)
+    if cluster.exists():
+        say(f"  Flink {name} is there already: a run before this one was killed")
+        cluster.remove()
+    try:
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+def _platform(target: Target) -> tuple[Kube, EnvironmentSettings]:
+    where = f"CONTEXT={target.context}" if target.context else f"NAME={target.name}"
+    if broken := platform.broken_parts(target):
+        raise LocalError(f"the platform {where} is not up ({broken[0].strip()}): run make up {where}")
+    at, settings = prove.kube(target)
+    prove.await_running(at, settings)
+    return at, settings

@@ -1,0 +1,1 @@
+"""How long a running job is disturbed when processes come, go or are lost."""

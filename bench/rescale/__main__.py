@@ -1,0 +1,162 @@
+"""Measures how long a running job is disturbed by rescaling and by failures: python -m bench.rescale."""
+
+import argparse
+import random
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from confluent_kafka import KafkaException
+
+from bench.rescale.settings import GUARANTEES, SETTINGS
+from components.kafka.admin import KafkaUnreachableError
+from local.paths import ROOT
+from local.progress import LocalError, Terminated, say
+from stacks.settings import SettingsError
+
+RATE = 2000
+_EVENTS = ("scale-down", "scale-up", "process-killed", "unreachable", "jobmanager-killed")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.rescale",
+        description="Measures how long a running Flink job is disturbed by five events, for several settings of its "
+        "cluster. Adds a cluster of its own to the stack dev of a platform that is up, and takes it away at the end.",
+    )
+    parser.add_argument("--name", default="local", help="name of the local cluster (default: local)")
+    parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
+    parser.add_argument("--settings", nargs="+", metavar="SETTING", help=f"of {', '.join(SETTINGS)} (default: all)")
+    parser.add_argument("--events", nargs="+", choices=_EVENTS, metavar="EVENT", help=f"of {', '.join(_EVENTS)}")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions of each event (default: 5)")
+    parser.add_argument("--rate", type=int, default=RATE, help=f"records per second (default: {RATE})")
+    parser.add_argument("--guarantee", choices=GUARANTEES, default=GUARANTEES[0], help="default: %(default)s")
+    parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a JVM that stands still so long")
+    parser.add_argument(
+        "--configuration",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option for `ours`; repeatable",
+    )
+    parser.add_argument("--sweep", type=Path, metavar="FILE", help="YAML {name: settings of a cluster} to compare")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments in the checkpoint interval (default: 1)")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/results/rescale", help="directory for JSON and PNG")
+    return parser
+
+
+def _compared(arguments: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
+    """The overlays to compare, by name."""
+    known: dict[str, Mapping[str, Any]] = dict(SETTINGS)
+    if arguments.sweep:
+        read = yaml.safe_load(arguments.sweep.read_text())
+        if not isinstance(read, dict):
+            raise LocalError(f"{arguments.sweep}: must be a mapping of names to settings of a Flink cluster")
+        known = {str(name): overlay or {} for name, overlay in cast("dict[Any, Any]", read).items()}
+    names: list[str] = arguments.settings or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise LocalError(f"--settings {unknown[0]}: there are {', '.join(known)}")
+    pairs = [pair.partition("=") for pair in arguments.configuration]
+    if bad := [key for key, equals, _ in pairs if not equals]:
+        raise LocalError(f"--configuration {bad[0]}: must be KEY=VALUE")
+    chosen = {name: known[name] for name in names}
+    if pairs:
+        if "ours" not in chosen:
+            raise LocalError("--configuration goes with the setting `ours`")
+        chosen["ours"] = {"configuration": {key: value for key, _, value in pairs}}
+    return chosen
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported here so that --help and bad arguments answer at once.
+    from bench.common.cluster import bench_cluster
+    from bench.common.flink import Flink
+    from bench.common.load import Load
+    from bench.common.topics import Reader
+    from bench.rescale import measure, plot, report
+    from bench.rescale.events import EVENTS, GC_PAUSE, PAUSE, Scene
+    from bench.rescale.faults import Network
+    from bench.rescale.run import Bench, Repetition
+    from bench.rescale.settings import CHECKPOINT_SECONDS, CLUSTER, INPUT, TOPICS, cluster
+    from components.kafka.admin import forward
+    from local import prove
+    from local.platform import Target
+
+    compared = _compared(arguments)
+    events = {name: EVENTS[name] for name in _EVENTS if name in (arguments.events or _EVENTS)}
+    if arguments.pause is not None:
+        events = {**(events if arguments.events else {}), GC_PAUSE: PAUSE}
+    count: int = arguments.repeat
+    exactly_once = arguments.guarantee == "EXACTLY_ONCE"
+    say(f"  {len(compared)} settings x {len(events)} events x {count}: about {_estimate(compared, events, count)} min")
+    # The same moments for every setting.
+    dice = random.Random(arguments.seed)
+    moments = {
+        name: measure.phases([dice.random() for _ in range(count)], CHECKPOINT_SECONDS * 1000) for name in events
+    }
+    target = Target(arguments.name, arguments.context)
+    done: list[Repetition] = []
+    problems: list[str] = []
+    with bench_cluster(target, CLUSTER) as added:
+        network = Network(target, added.at)
+        network.mend()
+        connection = prove.connection_of(added.settings)
+        directory = f"/flink-data/payloads/{CLUSTER}"
+        for setting, overlay in compared.items():
+            say(f"\n  setting {setting}")
+            added.apply(cluster(overlay, arguments.guarantee), TOPICS)
+            prove.write_payloads(added.at, CLUSTER, directory, [64 + 7 * n for n in range(prove.PAYLOADS)])
+            with ExitStack() as stack:
+                bootstrap = stack.enter_context(forward(connection, added.at.kubeconfig.read_text()))
+                flink = stack.enter_context(Flink(added.at, CLUSTER))
+                load = stack.enter_context(Load(bootstrap, INPUT, directory, arguments.rate))
+                reader = stack.enter_context(Reader(bootstrap, committed=exactly_once))
+                scene = Scene(flink=flink, network=network, pause_seconds=arguments.pause or 0)
+                bench = Bench(setting=setting, scene=scene, reader=reader, load=load)
+                for n in range(count):
+                    for name, event in events.items():
+                        repetition = bench.repeat(name, event, n + 1, moments[name][n])
+                        say(report.line(repetition))
+                        done.append(repetition)
+                        found = repetition.problems(event, exactly_once=exactly_once)
+                        problems += [f"{setting}, {name}, {n + 1}: {text}" for text in found]
+                        report.write_raw(done, arguments.out)
+    say(f"\n{report.table(done)}\n")
+    plot.draw(done, arguments.out / "rescale.png")
+    say(f"  raw figures and plot: {arguments.out}")
+    for problem in problems:
+        say(f"  NOT RIGHT: {problem}")
+    return 1 if problems else 0
+
+
+def _estimate(compared: Mapping[str, Any], events: Mapping[str, Any], count: int) -> int:
+    """Minutes: a repetition takes half a minute, and where nothing was done about Flink's defaults two more."""
+    seconds = sum(120 + len(events) * count * (180 if overlay else 60) for overlay in compared.values())
+    return round(seconds / 60)
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise Terminated
+
+
+def main() -> int:
+    """Run it; what the user can act on is one message, without a traceback."""
+    arguments = _parser().parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        return _run(arguments)
+    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
+        print(f"\nbench.rescale: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the cluster was taken away again", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

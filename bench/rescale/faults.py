@@ -1,0 +1,98 @@
+"""What is done to a pod: signals to its JVM, and a network that drops its packets."""
+
+import os
+import signal
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bench.common.flink import Pod
+from local.kube import Kube
+from local.node import lifecycle
+from local.platform import Target, get_tools
+from local.progress import LocalError, run
+
+_MARK = "bench-rescale"  # the comment of our iptables rules
+
+# The image has bash, and neither ps nor pgrep. Prints when it was sent (seconds since 1970), or nothing.
+_SIGNAL = """
+for file in /proc/[0-9]*/comm; do
+  read -r name <"$file" || continue
+  pid=${file//[!0-9]/}
+  if [ "$name" = java ] && [ "$pid" != 1 ]; then
+    now=$EPOCHREALTIME
+    kill -"$1" "$pid" && echo "$now"
+  fi
+done 2>/dev/null
+"""
+
+
+def send_signal(at: Kube, pod: Pod, name: str) -> int:
+    """Send a signal to the JVM of a pod; return when, in ms since 1970 by the pod's clock."""
+    if (pid := _host_pid(pod.ip)) is not None:  # INTERIM
+        now = int(time.time() * 1000)
+        os.kill(pid, getattr(signal, f"SIG{name}"))
+        return now
+    said = at.run("exec", pod.name, "-c", pod.role, "--", "bash", "-c", _SIGNAL, "bash", name).split()
+    if len(said) != 1:
+        raise LocalError(f"{pod.name}: {len(said)} JVMs took SIG{name}, not one: is pod.shareProcessNamespace set?")
+    return int(float(said[0]) * 1000)
+
+
+def _host_pid(ip: str) -> int | None:
+    for file in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if file.read_text().strip() == "java" and f"POD_IP={ip}\0" in file.with_name("environ").read_text():
+                return int(file.parent.name)
+    return None
+
+
+@contextmanager
+def stopped(at: Kube, pod: Pod) -> Generator[int]:
+    """The JVM of a pod stands still while the block runs; yields since when (ms since 1970)."""
+    since = send_signal(at, pod, "STOP")
+    try:
+        yield since
+    finally:
+        send_signal(at, pod, "CONT")
+
+
+class Network:
+    """Makes pods unreachable: by dropped packets on a local node, elsewhere by a JVM that stands still."""
+
+    def __init__(self, target: Target, at: Kube) -> None:
+        self._at = at
+        self._node = None if target.context else lifecycle.layout(target.name, get_tools(node=False)[0])
+        self.how = "its JVM was stopped (SIGSTOP)" if target.context else "its packets were dropped (iptables)"
+
+    @contextmanager
+    def without(self, pod: Pod) -> Generator[int]:
+        """No other pod reaches this one while the block runs, nor it them; yields since when (ms since 1970)."""
+        if self._node is None:
+            with stopped(self._at, pod) as since:
+                yield since
+            return
+        since = int(time.time() * 1000)
+        try:
+            for direction in ("-s", "-d"):
+                self._iptables("-I", "FORWARD", "1", direction, pod.ip, *self._ours, "-j", "DROP")
+            yield since
+        finally:
+            self.mend()
+
+    def mend(self) -> None:
+        """Take away our rules, also those of a run that was killed."""
+        if self._node is None:
+            return
+        for line in self._iptables("-S", "FORWARD").splitlines():
+            if _MARK in line:
+                self._iptables("-D", *line.replace('"', "").split()[1:])
+
+    @property
+    def _ours(self) -> tuple[str, ...]:
+        return ("-m", "comment", "--comment", _MARK)
+
+    def _iptables(self, *words: str) -> str:
+        assert self._node
+        return run(lifecycle.inside(self._node, ["iptables", "--wait", *words]))

@@ -1,0 +1,60 @@
+"""Lines, table and raw figures of a run."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.rescale.measure import Spread, spread
+from bench.rescale.run import Repetition
+
+_FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
+    "gap": lambda r: r.figures.gap_millis,
+    "latency": lambda r: r.figures.latency_millis,
+    "ready to used": lambda r: r.used_millis,
+    "new leader": lambda r: r.leader_millis,
+}
+
+
+def line(repetition: Repetition) -> str:
+    """One repetition."""
+    r, figures = repetition, repetition.figures
+    told = {name: value for name, read in _FIGURES.items() if (value := read(r)) is not None}
+    return (
+        f"  {r.setting:<8} {r.event:<18} {r.number:>2}  "
+        + ", ".join(f"{name} {value / 1000:.2f} s" for name, value in told.items())
+        + f"; input's gap {figures.input_gap_millis / 1000:.2f} s; lost {figures.lost}, repeated {figures.repeated}, "
+        f"survivors restarted {r.survivor_restarts}; phase {r.phase_millis / 1000:.1f} s, "
+        f"window {r.window_seconds:.0f} s, {r.how}"
+    )
+
+
+def table(repetitions: Sequence[Repetition]) -> str:
+    """Least, median and greatest of each figure, and the median's ratio to that of the first setting."""
+    settings = list(dict.fromkeys(r.setting for r in repetitions))
+    head = f"  {'event':<18} {'figure':<14} {'setting':<10} {'min':>8} {'median':>8} {'max':>8}  of {settings[0]}"
+    lines = [head]
+    for event in dict.fromkeys(r.event for r in repetitions):
+        for name, read in _FIGURES.items():
+            first: Spread | None = None
+            for setting in settings:
+                chosen = [r for r in repetitions if r.event == event and r.setting == setting]
+                values = [value / 1000 for r in chosen if (value := read(r)) is not None]
+                if not values or (name == "new leader" and event != "jobmanager-killed"):
+                    continue
+                seen = spread(values)
+                first = first or (seen if setting == settings[0] else None)
+                ratio = f"{seen.median / first.median:.0%}" if first and first.median else "-"
+                lines.append(
+                    f"  {event:<18} {name:<14} {setting:<10} "
+                    f"{seen.least:>7.2f}s {seen.median:>7.2f}s {seen.greatest:>7.2f}s  {ratio}"
+                )
+    return "\n".join(lines)
+
+
+def write_raw(repetitions: Sequence[Repetition], directory: Path) -> Path:
+    """All figures, as JSON; return the file."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "rescale.json"
+    file.write_text(json.dumps([asdict(r) for r in repetitions], indent=1))
+    return file
