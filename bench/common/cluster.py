@@ -27,6 +27,7 @@ class BenchCluster:
         self._target = target
         self._work = platform.workspace(target)
         self.at, self.settings = _platform(target)
+        self.administrator = dataclasses.replace(self.at, kubeconfig=self._work.kubeconfig)
 
     def apply(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> None:
         """Add the cluster and its topics, or change them; return when its pods are ready."""

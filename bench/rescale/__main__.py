@@ -115,7 +115,12 @@ def _run(arguments: argparse.Namespace) -> int:
                 flink = stack.enter_context(Flink(added.at, CLUSTER))
                 load = stack.enter_context(Load(bootstrap, INPUT, directory, arguments.rate))
                 reader = stack.enter_context(Reader(bootstrap, committed=exactly_once))
-                scene = Scene(flink=flink, network=network, pause_seconds=arguments.pause or 0)
+                scene = Scene(
+                    flink=flink,
+                    administrator=added.administrator,
+                    network=network,
+                    pause_seconds=arguments.pause or 0,
+                )
                 bench = Bench(setting=setting, scene=scene, reader=reader, load=load)
                 for n in range(count):
                     for name, event in events.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.common.flink import Flink, Job, Pod, wait_for
 from bench.rescale.faults import Network, send_signal, stopped
+from local.kube import Kube
 from local.progress import LocalError
 
 PATIENCE_SECONDS = 400  # for the slowest of Flink's defaults to be over, some of them one after the other
@@ -17,6 +18,8 @@ class Scene:
     """What an event may touch."""
 
     flink: Flink
+    administrator: Kube
+    """Who may delete pods: a deployer may not."""
     network: Network
     pause_seconds: float
 

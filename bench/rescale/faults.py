@@ -1,11 +1,8 @@
 """What is done to a pod: signals to its JVM, and a network that drops its packets."""
 
-import os
-import signal
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from bench.common.flink import Pod
 from local.kube import Kube
@@ -30,22 +27,10 @@ done 2>/dev/null
 
 def send_signal(at: Kube, pod: Pod, name: str) -> int:
     """Send a signal to the JVM of a pod; return when, in ms since 1970 by the pod's clock."""
-    if (pid := _host_pid(pod.ip)) is not None:  # INTERIM
-        now = int(time.time() * 1000)
-        os.kill(pid, getattr(signal, f"SIG{name}"))
-        return now
     said = at.run("exec", pod.name, "-c", pod.role, "--", "bash", "-c", _SIGNAL, "bash", name).split()
     if len(said) != 1:
         raise LocalError(f"{pod.name}: {len(said)} JVMs took SIG{name}, not one: is pod.shareProcessNamespace set?")
     return int(float(said[0]) * 1000)
-
-
-def _host_pid(ip: str) -> int | None:
-    for file in Path("/proc").glob("[0-9]*/comm"):
-        with suppress(OSError):
-            if file.read_text().strip() == "java" and f"POD_IP={ip}\0" in file.with_name("environ").read_text():
-                return int(file.parent.name)
-    return None
 
 
 @contextmanager

@@ -130,7 +130,7 @@ class Bench:
             event_millis=done.millis - began,
         )
         if event.spoils:
-            self.flink.at.run("delete", "pod", done.target, "--wait=false")
+            self.scene.administrator.run("delete", "pod", done.target, "--wait=false")
         return repetition
 
     def _await_steady(self, task_managers: int) -> Job:

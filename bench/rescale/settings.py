@@ -38,6 +38,11 @@ STOCK: Mapping[str, Any] = {
         f"{_SCHEDULER}.resource-stabilization-timeout": "60 s",
         f"{_ZOOKEEPER}.session-timeout": "60 s",
         f"{_ZOOKEEPER}.connection-timeout": "15 s",
+        f"{_ZOOKEEPER}.retry-wait": "5 s",
+        "cluster.registration.error-delay": "10 s",
+        "cluster.registration.refused-registration-delay": "30 s",
+        "cluster.registration.max-timeout": "30 s",
+        "jobmanager.retrieve-taskmanager-hostname": "true",
     },
     "failureDetection": {
         "heartbeatIntervalMillis": 10_000,
@@ -85,6 +90,6 @@ def cluster(overlay: Mapping[str, Any], guarantee: str) -> dict[str, Any]:
         "checkpointIntervalSeconds": CHECKPOINT_SECONDS,
         "storageMib": 1024,
         # A JVM that is not the pod's first process can be killed and stopped from inside the pod, on any cluster.
-        # "pod": {"shareProcessNamespace": True},
+        "pod": {"shareProcessNamespace": True},
     }
     return merge(common, overlay)
