@@ -74,6 +74,19 @@ def throughput(times: Iterable[int], start: int, end: int, bin_millis: int) -> l
     return [count * 1000 / bin_millis for count in counts]
 
 
+def worst_ages(
+    inputs: Sequence[Arrival], arrivals: Iterable[Arrival], start: int, end: int, bin_millis: int
+) -> list[int]:
+    """Worst age at the output of the records that went in during each whole bin from start to end."""
+    worst = [0] * max(0, (end - start) // bin_millis)
+    sent = dict(inputs)
+    for key, age in latencies(sent, (arrival for arrival in arrivals if arrival[0] in sent)).items():
+        n = (sent[key] - start) // bin_millis
+        if 0 <= n < len(worst):
+            worst[n] = max(worst[n], age)
+    return worst
+
+
 @dataclass(frozen=True)
 class Spread:
     """Least, median and greatest of some repetitions."""

@@ -42,6 +42,8 @@ class Repetition:
     window_seconds: float
     throughput: list[float]
     """Records per second at the output, in bins of BIN_MILLIS, from the start of the window."""
+    ages_millis: list[int]
+    """Worst age at the output of what went in during each of these bins."""
     event_millis: int
     """When the event happened, in ms since the start of the window."""
 
@@ -127,6 +129,7 @@ class Bench:
             stall_millis=self.load.worst_stall_millis(),
             window_seconds=(end - began) / 1000,
             throughput=measure.throughput(times, began, end, BIN_MILLIS),
+            ages_millis=measure.worst_ages(inputs, outputs, began, end, BIN_MILLIS),
             event_millis=done.millis - began,
         )
         if event.spoils:

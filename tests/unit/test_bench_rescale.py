@@ -68,6 +68,12 @@ def test_throughput_counts_whole_bins_only() -> None:
     assert measure.throughput([0, 99, 100, 240, 250, -1], 0, 250, 100) == [20.0, 10.0]
 
 
+def test_worst_ages_are_told_by_when_records_went_in() -> None:
+    inputs = [("a", 0), ("b", 90), ("c", 120), ("d", 400)]
+    arrivals = [("a", 300), ("a", 999), ("b", 95), ("c", 320), ("x", 50)]
+    assert measure.worst_ages(inputs, arrivals, 0, 300, 100) == [300, 200, 0]
+
+
 def test_spread() -> None:
     assert measure.spread([3, 1, 2]) == measure.Spread(1, 2, 3)
 
