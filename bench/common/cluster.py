@@ -8,6 +8,7 @@ from typing import Any
 from local import images, platform, prove
 from local.kube import Kube
 from local.node import lifecycle
+from local.paths import lock
 from local.platform import Target
 from local.progress import LocalError, say, step
 from local.pulumi import Workspace, merge
@@ -64,14 +65,15 @@ class BenchCluster:
 @contextmanager
 def bench_cluster(target: Target, name: str) -> Generator[BenchCluster]:
     """A cluster that is gone when the block ends, however it ends. Raises LocalError when the platform is not up."""
-    cluster = BenchCluster(target, name)
-    if cluster.exists():
-        say(f"  Flink {name} is there already: a run before this one was killed")
-        cluster.remove()
-    try:
-        yield cluster
-    finally:
-        cluster.remove()
+    with lock(target.state / ".bench.lock"):  # one harness at a time: they would take each other's cluster away
+        cluster = BenchCluster(target, name)
+        if cluster.exists():
+            say(f"  Flink {name} is there already: a run before this one was killed")
+            cluster.remove()
+        try:
+            yield cluster
+        finally:
+            cluster.remove()
 
 
 def _platform(target: Target) -> tuple[Kube, EnvironmentSettings]:

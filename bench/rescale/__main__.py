@@ -32,8 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
     parser.add_argument("--settings", nargs="+", metavar="SETTING", help=f"of {', '.join(SETTINGS)} (default: all)")
     parser.add_argument("--events", nargs="+", choices=_EVENTS, metavar="EVENT", help=f"of {', '.join(_EVENTS)}")
-    parser.add_argument("--repeat", type=int, default=5, help="repetitions of each event (default: 5)")
-    parser.add_argument("--rate", type=int, default=RATE, help=f"records per second (default: {RATE})")
+    parser.add_argument("--repeat", type=_positive, default=5, help="repetitions of each event (default: 5)")
+    parser.add_argument("--rate", type=_positive, default=RATE, help=f"records per second (default: {RATE})")
     parser.add_argument("--guarantee", choices=GUARANTEES, default=GUARANTEES[0], help="default: %(default)s")
     parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a JVM that stands still so long")
     parser.add_argument(
@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of the moments in the checkpoint interval (default: 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/rescale", help="directory for JSON and PNG")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
+    return int(text)
 
 
 def _compared(arguments: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
@@ -125,12 +131,13 @@ def _run(arguments: argparse.Namespace) -> int:
                 for n in range(count):
                     for name, event in events.items():
                         repetition = bench.repeat(name, event, n + 1, moments[name][n])
-                        say(report.line(repetition))
+                        say(report.line(repetition, times=not exactly_once))
                         done.append(repetition)
                         found = repetition.problems(event, exactly_once=exactly_once)
                         problems += [f"{setting}, {name}, {n + 1}: {text}" for text in found]
                         report.write_raw(done, arguments.out)
-    say(f"\n{report.table(done)}\n")
+    if not exactly_once:
+        say(f"\n{report.table(done)}\n")
     plot.draw(done, arguments.out / "rescale.png")
     say(f"  raw figures and plot: {arguments.out}")
     for problem in problems:
@@ -139,8 +146,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _estimate(compared: Mapping[str, Any], events: Mapping[str, Any], count: int) -> int:
-    """Minutes: a repetition takes half a minute, and where nothing was done about Flink's defaults two more."""
-    seconds = sum(120 + len(events) * count * (180 if overlay else 60) for overlay in compared.values())
+    """Minutes: a repetition takes over a minute, and three where nothing was done about Flink's defaults."""
+    seconds = sum(120 + len(events) * count * (180 if overlay else 75) for overlay in compared.values())
     return round(seconds / 60)
 
 

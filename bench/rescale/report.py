@@ -16,14 +16,14 @@ _FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
 }
 
 
-def line(repetition: Repetition) -> str:
-    """One repetition."""
-    r, figures = repetition, repetition.figures
+def line(r: Repetition, *, times: bool) -> str:
+    """One repetition; without times where records count only once their transaction is committed."""
+    figures = r.figures
     told = {name: value for name, read in _FIGURES.items() if (value := read(r)) is not None}
     return (
         f"  {r.setting:<8} {r.event:<18} {r.number:>2}  "
-        + ", ".join(f"{name} {value / 1000:.2f} s" for name, value in told.items())
-        + f"; input's gap {figures.input_gap_millis / 1000:.2f} s; lost {figures.lost}, repeated {figures.repeated}, "
+        + ("".join(f"{name} {value / 1000:.2f} s, " for name, value in told.items()) if times else "")
+        + f"input's gap {figures.input_gap_millis / 1000:.2f} s; lost {figures.lost}, repeated {figures.repeated}, "
         f"survivors restarted {r.survivor_restarts}; phase {r.phase_millis / 1000:.1f} s, "
         f"window {r.window_seconds:.0f} s, {r.how}"
     )

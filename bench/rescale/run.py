@@ -34,7 +34,7 @@ class Repetition:
     used_millis: int | None = None
     """scale-up: from the new pod's readiness to the first record after its subtask runs."""
     leader_millis: int | None = None
-    """jobmanager-killed: from the kill until a new leader has the job running."""
+    """jobmanager-killed: from the kill until a new leader took the job over."""
     job_restarted: bool
     survivor_restarts: int
     stall_millis: int
