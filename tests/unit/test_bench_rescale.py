@@ -6,7 +6,8 @@ import pytest
 
 from bench.rescale import measure
 from bench.rescale.settings import EIGHT_SECONDS, SETTINGS, STOCK, TOPICS, cluster
-from stacks.models import FlinkClusterSettings, TopicSettings
+from stacks.flink import FlinkClusterSettings
+from stacks.models import TopicSettings
 
 STEADY = [(f"r-{n}", 1000 + 10 * n) for n in range(100)]
 
