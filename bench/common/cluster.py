@@ -1,6 +1,7 @@
 """A Flink cluster and topics of a harness's own, on a platform that is up, for as long as the harness runs."""
 
 import dataclasses
+import fcntl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 from local import images, platform, prove
 from local.kube import Kube
 from local.node import lifecycle
-from local.paths import lock
 from local.platform import Target
 from local.progress import LocalError, say, step
 from local.pulumi import Workspace, merge
@@ -64,8 +64,11 @@ class BenchCluster:
 
 @contextmanager
 def bench_cluster(target: Target, name: str) -> Generator[BenchCluster]:
-    """A cluster that is gone when the block ends, however it ends. Raises LocalError when the platform is not up."""
-    with lock(target.state / ".bench.lock"):  # one harness at a time: they would take each other's cluster away
+    """A cluster that is gone when the block ends, however it ends.
+
+    Raises LocalError when the platform is not up, or another harness uses it.
+    """
+    with _alone(target):
         cluster = BenchCluster(target, name)
         if cluster.exists():
             say(f"  Flink {name} is there already: a run before this one was killed")
@@ -74,6 +77,19 @@ def bench_cluster(target: Target, name: str) -> Generator[BenchCluster]:
             yield cluster
         finally:
             cluster.remove()
+
+
+@contextmanager
+def _alone(target: Target) -> Generator[None]:
+    """One harness at a time: they would take each other's cluster away, and the CPU."""
+    if not target.state.exists():
+        raise LocalError(f"there is no platform in {target.state}: run make up")
+    with (target.state / ".bench.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError("another harness runs on this platform: wait for its end") from None
+        yield
 
 
 def _platform(target: Target) -> tuple[Kube, EnvironmentSettings]:
