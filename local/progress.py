@@ -108,3 +108,10 @@ def attend(child: "subprocess.Popen[bytes]") -> int:
 def warn(text: str) -> None:
     """Print a line that should not be missed."""
     print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def descendants(pid: int) -> list[int]:
+    """Ids of all processes below one, whatever process groups they are in: Pulumi's plug-ins have their own."""
+    rows = [tuple(map(int, line.split())) for line in run(["ps", "-e", "-o", "pid=,ppid="]).splitlines()]
+    children = [child for child, parent in rows if parent == pid]
+    return children + [below for child in children for below in descendants(child)]

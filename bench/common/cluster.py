@@ -2,15 +2,20 @@
 
 import dataclasses
 import fcntl
-from collections.abc import Generator, Mapping
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from local import images, platform, prove
 from local.kube import Kube
 from local.node import lifecycle
+from local.paths import ROOT
 from local.platform import Target
-from local.progress import LocalError, say, step
+from local.progress import LocalError, descendants, say, step
 from local.pulumi import Workspace, merge
 from stacks.settings import EnvironmentSettings
 
@@ -32,13 +37,32 @@ class BenchCluster:
 
     def apply(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> None:
         """Add the cluster and its topics, or change them; return when its pods are ready."""
-        added = {"flink": {"clusters": {self.name: cluster}}, "kafka": {"topics": topics}}
-        work = dataclasses.replace(self._work, overlay=merge(self._work.overlay, {prove.STACK: added}))
-        settings = work.settings(prove.STACK)
-        self._ship(work, settings)
+        work = self._with(cluster, topics)
+        self._ship(work, work.settings(prove.STACK))
         say(f"  Flink {self.name}: applying the stack {prove.STACK}")
         work.pulumi("up", prove.STACK, *_QUIETLY)
         self.at.run("delete", "horizontalpodautoscaler", f"{self.name}-taskmanager", "--ignore-not-found")
+
+    def apply_and_be_killed(
+        self, cluster: Mapping[str, Any], topics: Mapping[str, Any], half_way: Callable[[], bool]
+    ) -> None:
+        """Begin to change the cluster, and kill Pulumi with all that it started as soon as it is half-way."""
+        work = self._with(cluster, topics)
+        words = ["pulumi", "up", "--stack", prove.STACK, "--config-file", str(work.prepare(prove.STACK)), "--yes"]
+        environment = work.environment(prove.STACK)
+        child = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        while child.poll() is None and not half_way():
+            time.sleep(0.2)
+        if child.poll() is not None:
+            raise LocalError("the update was over before it was half-way")
+        for pid in [child.pid, *descendants(child.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        child.wait()
+
+    def _with(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> Workspace:
+        added = {"flink": {"clusters": {self.name: cluster}}, "kafka": {"topics": topics}}
+        return dataclasses.replace(self._work, overlay=merge(self._work.overlay, {prove.STACK: added}))
 
     def remove(self) -> None:
         """Take away what there is of it, also what a harness that was killed left behind."""

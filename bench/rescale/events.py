@@ -47,6 +47,8 @@ class Event:
     """Whether the job goes on with a restart, or must not notice."""
     spoils: bool = False
     """The target's container is restarted: the next time the kubelet would wait before it does that."""
+    returns: bool = False
+    """The target is out of reach for a while, and comes back."""
 
 
 def _scale_down(scene: Scene) -> Done:
@@ -106,7 +108,7 @@ EVENTS: Mapping[str, Event] = {
     "scale-down": Event(before=2, after=1, act=_scale_down),
     "scale-up": Event(before=1, after=2, act=_scale_up),
     "process-killed": Event(before=2, after=2, act=_process_killed, spoils=True),
-    "unreachable": Event(before=2, after=2, act=_unreachable),
+    "unreachable": Event(before=2, after=2, act=_unreachable, returns=True),
     "jobmanager-killed": Event(before=2, after=2, act=_job_manager_killed, spoils=True),
 }
 GC_PAUSE = "gc-pause"

@@ -11,6 +11,8 @@ from bench.rescale.run import Repetition
 _FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
     "gap": lambda r: r.figures.gap_millis,
     "latency": lambda r: r.figures.latency_millis,
+    # When a process that was lost comes back, the job rescales once more.
+    "... at its return": lambda r: r.whole.latency_millis if r.whole != r.figures else None,
     "ready to used": lambda r: r.used_millis,
     "new leader": lambda r: r.leader_millis,
 }
@@ -32,7 +34,7 @@ def line(r: Repetition, *, times: bool) -> str:
 def table(repetitions: Sequence[Repetition]) -> str:
     """Least, median and greatest of each figure, and the median's ratio to that of the first setting."""
     settings = list(dict.fromkeys(r.setting for r in repetitions))
-    head = f"  {'event':<18} {'figure':<14} {'setting':<10} {'min':>8} {'median':>8} {'max':>8}  of {settings[0]}"
+    head = f"  {'event':<18} {'figure':<18} {'setting':<10} {'min':>8} {'median':>8} {'max':>8}  of {settings[0]}"
     lines = [head]
     for event in dict.fromkeys(r.event for r in repetitions):
         for name, read in _FIGURES.items():
@@ -46,7 +48,7 @@ def table(repetitions: Sequence[Repetition]) -> str:
                 first = first or (seen if setting == settings[0] else None)
                 ratio = f"{seen.median / first.median:.0%}" if first and first.median else "-"
                 lines.append(
-                    f"  {event:<18} {name:<14} {setting:<10} "
+                    f"  {event:<18} {name:<18} {setting:<10} "
                     f"{seen.least:>7.2f}s {seen.median:>7.2f}s {seen.greatest:>7.2f}s  {ratio}"
                 )
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from local.kube import Kube
 from local.node import lifecycle
 from local.node.config import Layout
 from local.platform import Target
-from local.progress import LocalError, run
+from local.progress import LocalError, descendants
 from local.pulumi import Workspace, merge
 from stacks.settings import flink_image
 
@@ -50,20 +50,13 @@ def _use_image(image: str, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "STACK_FILES", into)
 
 
-def _descendants(pid: int) -> list[int]:
-    """Ids of all processes below one: Pulumi's plug-ins have process groups of their own."""
-    rows = [tuple(map(int, line.split())) for line in run(["ps", "-e", "-o", "pid=,ppid="]).splitlines()]
-    children = [child for child, parent in rows if parent == pid]
-    return children + [below for child in children for below in _descendants(child)]
-
-
 def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
     """Kill Pulumi with everything that it started, in the middle of deleting the platform; then go on."""
     command = ["pulumi", "destroy", "--stack", "dev", "--config-file", str(work.prepare("dev")), "--yes"]
     child = subprocess.Popen(command, cwd=platform.ROOT, env=work.environment("dev"), stdout=subprocess.DEVNULL)
     time.sleep(8)
     assert child.poll() is None
-    for pid in [child.pid, *_descendants(child.pid)]:
+    for pid in [child.pid, *descendants(child.pid)]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     child.wait()
