@@ -15,14 +15,14 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-rescale
+.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-rescale bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
-	@echo "  BENCH_ARGS=<arguments>  for make bench-rescale; --help lists them"
+	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
 up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
 	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" up
@@ -62,6 +62,9 @@ check: .venv ## lint, format and types
 
 bench-rescale: .venv ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
 	@.venv/bin/python -m bench.rescale --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
+bench-upgrades: .venv ## ten upgrades under load, one killed half-way: what is lost
+	@.venv/bin/python -m bench.upgrades --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 .venv: requirements.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \

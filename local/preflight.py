@@ -180,8 +180,8 @@ def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
     )
     for cluster in settings.flink.clusters.values():
         workers, manager = cluster.task_managers, cluster.job_manager
-        cpu += manager.cpu + workers.max * workers.cpu
-        mib += manager.container_mib + workers.max * workers.container_mib
+        cpu += manager.replicas * manager.cpu + workers.max * workers.cpu
+        mib += manager.replicas * manager.container_mib + workers.max * workers.container_mib
     return cpu, mib
 
 

@@ -195,11 +195,27 @@ class EnvironmentSettings(Section):
     """The deployer's kubeconfig itself, instead of clusterStack: a secret."""
     data_protection: bool = True
     """Refuse to delete claims, topics and Kafka's cluster id."""
+    allow_host_path: bool = False
+    """Say that the namespace admits directories of nodes: Pod Security `privileged`, and an admission policy of yours
+    for all else that `restricted` would refuse."""
     images: ImageSettings = ImageSettings()
     storage: StorageSettings = StorageSettings()
     zookeeper: ZooKeeperSettings = ZooKeeperSettings()
     kafka: KafkaSettings = KafkaSettings()
     flink: FlinkSettings = FlinkSettings()
+
+    @model_validator(mode="after")
+    def _host_paths(self) -> Self:
+        for name, cluster in self.flink.clusters.items():
+            path = cluster.task_managers.state_directory.host_path
+            if path is not None and not self.allow_host_path:
+                raise SectionError(
+                    f"flink.clusters.{name}.taskManagers.stateDirectory.hostPath",
+                    f"{path!r}: Pod Security `restricted` and `baseline` both forbid directories of a node, so the "
+                    "namespace would refuse the pods. Use class, or let the namespace enforce `privileged`, re-impose "
+                    "the rest by an admission policy, and set allowHostPath: true",
+                )
+        return self
 
 
 Settings = ClusterSettings | EnvironmentSettings

@@ -254,6 +254,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flink": flink(taskManagers={"stateDirectory": {"class": "fast", "hostPath": "/mnt"}})},
         ["claims.taskManagers.stateDirectory.class:", "'fast' and hostPath, '/mnt'", "give one of them"],
     ),
+    "a directory of the node": (
+        {"flink": flink(taskManagers={"stateDirectory": {"hostPath": "/mnt"}})},
+        ["claims.taskManagers.stateDirectory.hostPath:", "'/mnt'", "Pod Security", "allowHostPath: true"],
+    ),
     "a savepoint that is no URI": (
         {"flink": flink(restoreFrom="savepoint-1")},
         ["claims.restoreFrom:", "'savepoint-1'"],
