@@ -91,12 +91,13 @@ class FlinkPods:
         """As many as the autoscaler wants."""
         settings = self.settings
         saves = ["checkpoint"] if settings.task_managers.checkpoint_on_stop else []
+        # Without blanks: the public image's scripts take an option with one apart.
         options = {
             # The pod's address, not its name, which resolves nowhere else.
             "taskmanager.host": "$(POD_IP)",
             # A JobManager that dies is no reason to stop: the next one takes the job over.
-            "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis} ms",
-            "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS} s",
+            "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis}ms",
+            "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS}s",
             "io.tmp.dirs": _STATE_DIR,
         }
         main = self._container(

@@ -216,8 +216,9 @@ def test_task_managers_outlast_a_job_manager_that_is_replaced() -> None:
     config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
     assert (config["heartbeat.interval"], config["heartbeat.timeout"]) == ("300 ms", "3000 ms")
     own = options(containers(recording)["taskmanager"])
-    assert own["heartbeat.timeout"] == "30000 ms"
-    assert own["high-availability.zookeeper.client.session-timeout"] == "60 s"
+    assert own["heartbeat.timeout"] == "30000ms"
+    assert own["high-availability.zookeeper.client.session-timeout"] == "60s"
+    assert not any(" " in value for value in own.values())
 
 
 @pytest.mark.parametrize(
