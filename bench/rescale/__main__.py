@@ -2,7 +2,6 @@
 
 import argparse
 import random
-import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -10,13 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from confluent_kafka import KafkaException
 
+from bench.common.program import positive, program
 from bench.rescale.settings import GUARANTEES, SETTINGS
-from components.kafka.admin import KafkaUnreachableError
 from local.paths import ROOT
-from local.progress import LocalError, Terminated, say
-from stacks.settings import SettingsError
+from local.progress import LocalError, say
 
 RATE = 2000
 _EVENTS = ("scale-down", "scale-up", "process-killed", "unreachable", "jobmanager-killed")
@@ -32,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
     parser.add_argument("--settings", nargs="+", metavar="SETTING", help=f"of {', '.join(SETTINGS)} (default: all)")
     parser.add_argument("--events", nargs="+", choices=_EVENTS, metavar="EVENT", help=f"of {', '.join(_EVENTS)}")
-    parser.add_argument("--repeat", type=_positive, default=5, help="repetitions of each event (default: 5)")
-    parser.add_argument("--rate", type=_positive, default=RATE, help=f"records per second (default: {RATE})")
+    parser.add_argument("--repeat", type=positive, default=5, help="repetitions of each event (default: 5)")
+    parser.add_argument("--rate", type=positive, default=RATE, help=f"records per second (default: {RATE})")
     parser.add_argument("--guarantee", choices=GUARANTEES, default=GUARANTEES[0], help="default: %(default)s")
     parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a JVM that stands still so long")
     parser.add_argument(
@@ -47,12 +44,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of the moments in the checkpoint interval (default: 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/rescale", help="directory for JSON and PNG")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
-    return int(text)
 
 
 def _compared(arguments: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
@@ -151,23 +142,10 @@ def _estimate(compared: Mapping[str, Any], events: Mapping[str, Any], count: int
     return round(seconds / 60)
 
 
-def _stop(_signal: int, _frame: object) -> None:
-    raise Terminated
-
-
 def main() -> int:
-    """Run it; what the user can act on is one message, without a traceback."""
+    """Parse the command line, and run."""
     arguments = _parser().parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
-    try:
-        return _run(arguments)
-    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
-        print(f"\nbench.rescale: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: the cluster was taken away again", file=sys.stderr)
-        return 130
+    return program("bench.rescale", lambda: _run(arguments))
 
 
 if __name__ == "__main__":

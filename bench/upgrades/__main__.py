@@ -12,18 +12,16 @@ from contextlib import ExitStack
 from itertools import pairwise
 from typing import Any
 
-from confluent_kafka import KafkaException
-
 from bench.common.cluster import BenchCluster, bench_cluster
 from bench.common.flink import Flink, wait_for
 from bench.common.load import Load
+from bench.common.program import positive, program
 from bench.common.topics import BROKER_TIME, Offsets, Reader
-from components.kafka.admin import KafkaUnreachableError, forward
+from components.kafka.admin import forward
 from local import prove
 from local.kube import field
 from local.platform import Target
-from local.progress import LocalError, say
-from stacks.settings import SettingsError
+from local.progress import say
 
 CLUSTER = "upgrades"
 INPUT = f"{CLUSTER}-events"
@@ -127,17 +125,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run it; what the user can act on is one message, without a traceback."""
+    """Parse the command line, and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.upgrades", description=__doc__)
     parser.add_argument("--name", default="local", help="name of the local cluster (default: local)")
     parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
-    parser.add_argument("--upgrades", type=int, default=10, help="how many (default: 10)")
-    parser.add_argument("--rate", type=int, default=200, help="records per second (default: 200)")
-    try:
-        return _run(parser.parse_args())
-    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
-        print(f"\nbench.upgrades: {error}", file=sys.stderr)
-        return 1
+    parser.add_argument("--upgrades", type=positive, default=10, help="how many (default: 10)")
+    parser.add_argument("--rate", type=positive, default=200, help="records per second (default: 200)")
+    arguments = parser.parse_args()
+    return program("bench.upgrades", lambda: _run(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""What every harness does as a program."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+
+from confluent_kafka import KafkaException
+
+from components.kafka.admin import KafkaUnreachableError
+from local.progress import LocalError, Terminated
+from stacks.settings import SettingsError
+
+
+def program(name: str, run: Callable[[], int]) -> int:
+    """Run it, and return its exit code; what the user can act on is one message, without a traceback.
+
+    A harness that is asked to end cleans up first.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        return run()
+    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
+        print(f"\n{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the cluster was taken away again", file=sys.stderr)
+        return 130
+
+
+def positive(text: str) -> int:
+    """For argparse: a number above 0."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
+    return int(text)
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise Terminated
