@@ -68,7 +68,7 @@ class BenchCluster:
         """Take away what there is of it, also what a harness that was killed left behind."""
         say(f"  Flink {self.name}: removing it")
         self._work.pulumi("up", prove.STACK, *_QUIETLY)
-        # Pointers to checkpoints outlive the volume that they point to: the next cluster of this name would use them.
+        # Pointers to checkpoints outlive the volume that they point to, and nobody would ever use them.
         with step(f"Flink {self.name}: forgetting its checkpoints in ZooKeeper"), suppress(LocalError):
             self.at.run("exec", "zookeeper-0", "--", "zkCli.sh", "deleteall", f"/flink/{self.name}")
 

@@ -1,11 +1,9 @@
 """When a Flink cluster gets more TaskManagers, and when fewer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import pulumi_kubernetes as k8s
 
 from components.quantities import thousands
+from stacks.flink import LagSettings
 
 # A job that (re)starts compiles hot code and catches up on what it missed: with one CPU that takes half a minute, in
 # which it uses all the CPU it can get. A peak must last longer than that to count. Measured from the lowest (highest)
@@ -15,18 +13,8 @@ _UP_SECONDS = 60
 _DOWN_SECONDS = 180
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lag:
-    """An external metric: records that wait in Kafka, of the series that have these labels, and how many of them one
-    TaskManager is for."""
-
-    metric: str
-    labels: Mapping[str, str]
-    records_per_task_manager: int
-
-
 def autoscaler_spec(
-    deployment: str, *, container: str, minimum: int, maximum: int, cpu_percent: int, lag: Lag | None = None
+    deployment: str, *, container: str, minimum: int, maximum: int, cpu_percent: int, lag: LagSettings | None = None
 ) -> k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgsDict:
     """Scale a Deployment so that the mean CPU use of a container stays near `cpu_percent` of its request.
 

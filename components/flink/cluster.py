@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import Children, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
-from components.flink.autoscaling import Lag, autoscaler_spec
+from components.flink.autoscaling import autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, log4j_console, render
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, check_name, image_version
@@ -59,6 +59,7 @@ class FlinkCluster(pulumi.ComponentResource):
         self.rest_port = REST_PORT
 
         files = {"config.yaml": render(configuration), "log4j-console.properties": log4j_console()}
+        programs = scripts()
         pods = FlinkPods(
             image=args.image,
             account=f"{name}-flink",
@@ -69,7 +70,7 @@ class FlinkCluster(pulumi.ComponentResource):
             job_id=job_id(args.namespace, name, args.settings.restore_from),
             rest=f"{self.service}:{REST_PORT}",
             settings=args.settings,
-            texts=files | scripts(),
+            texts=files | programs,
             additions=_additions(args.settings.pod) + args.additions,
         )
         shared = self._children("cluster")
@@ -77,7 +78,7 @@ class FlinkCluster(pulumi.ComponentResource):
         needs = [
             shared.service_account(pods.account),
             shared.config_map(pods.config, files),
-            shared.config_map(pods.scripts, scripts()),
+            shared.config_map(pods.scripts, programs),
             # A cluster may be deleted, and its checkpoints stay: one of the same name goes on from them.
             shared.claim(pods.claim, volume, retain=args.storage.protect),
         ]
@@ -114,12 +115,7 @@ class FlinkCluster(pulumi.ComponentResource):
                 minimum=workers.min,
                 maximum=workers.max,
                 cpu_percent=scaling.cpu_percent,
-                lag=scaling.lag
-                and Lag(
-                    metric=scaling.lag.metric,
-                    labels=scaling.lag.labels,
-                    records_per_task_manager=scaling.lag.records_per_task_manager,
-                ),
+                lag=scaling.lag,
             ),
             opts=children.options(depends_on=[deployment]),
         )
