@@ -4,9 +4,11 @@ import re
 
 PROJECT = "streaming-platform"  # as in Pulumi.yaml: the namespace of its config keys, and what all objects are part of
 
+LEADER_ACCOUNT = "flink-leader"  # of pods that elect a leader in Kubernetes: part of a namespace that allows it
+
 DNS_LABEL = 63  # RFC 1123; also the longest value of a label
 STATEFUL_SET = 52  # its pods carry the label `controller-revision-hash`: the name, a dash and a hash of up to 10
-FLINK_CLUSTER = 45  # Flink's bound for a native cluster id (kubernetes.cluster-id), kept in every mode
+FLINK_CLUSTER = 45  # Flink's bound for a native cluster id; a lease's label is the name, a dash and 8 digits
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")

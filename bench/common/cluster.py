@@ -5,11 +5,11 @@ import fcntl
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from bench.common.flink import wait_for
 from local import images, platform, prove
 from local.kube import Kube
 from local.node import lifecycle
@@ -19,49 +19,61 @@ from local.progress import LocalError, descendants, say, step
 from local.pulumi import Workspace, merge
 from stacks.settings import EnvironmentSettings
 
+_SEEN_SECONDS = 240.0
 _QUIETLY = ("--yes", "--suppress-progress", "--suppress-outputs")
 
 
 class BenchCluster:
     """One Flink cluster that is added to the stack `dev`, changed as often as one likes, and taken away again.
 
-    It is scaled by hand: its autoscaler is deleted, as it would undo that.
+    Unless it is `autoscaled` it is scaled by hand: its autoscaler is deleted, as it would undo that.
     """
 
-    def __init__(self, target: Target, name: str) -> None:
+    def __init__(self, target: Target, name: str, *, autoscaled: bool) -> None:
         self.name = name
+        self._autoscaled = autoscaled
         self._target = target
         self._work = platform.workspace(target)
         self.at, self.settings = _platform(target)
         self.administrator = dataclasses.replace(self.at, kubeconfig=self._work.kubeconfig)
 
-    def apply(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> None:
-        """Add the cluster and its topics, or change them; return when its pods are ready."""
-        work = self._with(cluster, topics)
+    def apply(
+        self, cluster: Mapping[str, Any], topics: Mapping[str, Any], stack: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add the cluster and its topics, or change them; return when its pods are ready.
+
+        `stack` are other settings of the stack.
+        """
+        work = self._with(cluster, topics, stack or {})
         self._ship(work, work.settings(prove.STACK))
         say(f"  Flink {self.name}: applying the stack {prove.STACK}")
         work.pulumi("up", prove.STACK, *_QUIETLY)
-        self.at.run("delete", "horizontalpodautoscaler", f"{self.name}-taskmanager", "--ignore-not-found")
+        if not self._autoscaled:
+            self.at.run("delete", "horizontalpodautoscaler", f"{self.name}-taskmanager", "--ignore-not-found")
 
     def apply_and_be_killed(
-        self, cluster: Mapping[str, Any], topics: Mapping[str, Any], half_way: Callable[[], bool]
-    ) -> None:
-        """Begin to change the cluster, and kill Pulumi with all that it started as soon as it is half-way."""
-        work = self._with(cluster, topics)
+        self, cluster: Mapping[str, Any], topics: Mapping[str, Any], seen: Callable[[], bool]
+    ) -> bool:
+        """Begin to change the cluster, and kill Pulumi with all that it started as soon as something is seen.
+
+        Returns whether Pulumi was still at work. Raises LocalError when it is not seen in four minutes.
+        """
+        work = self._with(cluster, topics, {})
         words = ["pulumi", "up", "--stack", prove.STACK, "--config-file", str(work.prepare(prove.STACK)), "--yes"]
         environment = work.environment(prove.STACK)
         child = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        while child.poll() is None and not half_way():
-            time.sleep(0.2)
-        if child.poll() is not None:
-            raise LocalError("the update was over before it was half-way")
-        for pid in [child.pid, *descendants(child.pid)]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        child.wait()
+        try:
+            wait_for("what the update is killed at", lambda: seen() or None, _SEEN_SECONDS)
+            return child.poll() is None
+        finally:
+            if child.poll() is None:
+                for pid in [child.pid, *descendants(child.pid)]:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            child.wait()
 
-    def _with(self, cluster: Mapping[str, Any], topics: Mapping[str, Any]) -> Workspace:
-        added = {"flink": {"clusters": {self.name: cluster}}, "kafka": {"topics": topics}}
+    def _with(self, cluster: Mapping[str, Any], topics: Mapping[str, Any], stack: Mapping[str, Any]) -> Workspace:
+        added = {**stack, "flink": {"clusters": {self.name: cluster}}, "kafka": {"topics": topics}}
         return dataclasses.replace(self._work, overlay=merge(self._work.overlay, {prove.STACK: added}))
 
     def remove(self) -> None:
@@ -71,6 +83,16 @@ class BenchCluster:
         # Pointers to checkpoints outlive the volume that they point to, and nobody would ever use them.
         with step(f"Flink {self.name}: forgetting its checkpoints in ZooKeeper"), suppress(LocalError):
             self.at.run("exec", "zookeeper-0", "--", "zkCli.sh", "deleteall", f"/flink/{self.name}")
+        self._forget_leases()
+
+    def _forget_leases(self) -> None:
+        """Delete the lease that a JobManager which was still stopping made anew, where it was elected in Kubernetes."""
+        labels = f"app.kubernetes.io/instance={self.name}"
+        self.at.run("wait", "--for=delete", "pod", "-l", labels, "--timeout=120s")
+        found = self.at.items("configmaps", "-l", "configmap-type=high-availability")
+        for name in (item["metadata"]["name"] for item in found):
+            if name.startswith(f"{self.name}-"):
+                self.at.run("delete", "configmap", name, "--ignore-not-found")
 
     def exists(self) -> bool:
         """Whether there is such a cluster."""
@@ -87,13 +109,13 @@ class BenchCluster:
 
 
 @contextmanager
-def bench_cluster(target: Target, name: str) -> Generator[BenchCluster]:
+def bench_cluster(target: Target, name: str, *, autoscaled: bool = False) -> Generator[BenchCluster]:
     """A cluster that is gone when the block ends, however it ends.
 
     Raises LocalError when the platform is not up, or another harness uses it.
     """
     with _alone(target):
-        cluster = BenchCluster(target, name)
+        cluster = BenchCluster(target, name, autoscaled=autoscaled)
         if cluster.exists():
             say(f"  Flink {name} is there already: a run before this one was killed")
             cluster.remove()

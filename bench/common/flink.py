@@ -8,12 +8,13 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
 from local.kube import Kube, field
 from local.progress import LocalError
 
-POLL_SECONDS = 0.3
+POLL_SECONDS = 1.0  # a look is a kubectl and some requests: a tenth of a second of CPU and more
 Role = Literal["jobmanager", "taskmanager"]
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ class Pod:
     role: Role
     ip: str
     ready: bool
+    ready_millis: int
+    """Since when it is ready or not, in ms since 1970; Kubernetes tells whole seconds."""
     restarts: int
     ending: bool
 
@@ -104,8 +107,7 @@ class Flink:
 
     def pods(self) -> list[Pod]:
         """The cluster's pods, those that are ending included."""
-        items = self.at.get("pods", "-l", f"app.kubernetes.io/instance={self.name}")["items"]
-        return [_pod(item) for item in items]
+        return [_pod(item) for item in self.at.items("pods", "-l", f"app.kubernetes.io/instance={self.name}")]
 
     def task_managers(self) -> list[Pod]:
         """The TaskManagers' pods that are not ending."""
@@ -141,12 +143,14 @@ def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
 
 
 def _pod(item: dict[str, Any]) -> Pod:
-    conditions = {c["type"]: c["status"] for c in field(item, "status", "conditions", default=[])}
+    conditions = {c["type"]: c for c in field(item, "status", "conditions", default=[])}
+    ready = conditions.get("Ready", {"status": "False", "lastTransitionTime": item["metadata"]["creationTimestamp"]})
     return Pod(
         name=item["metadata"]["name"],
         role=item["metadata"]["labels"]["app.kubernetes.io/component"],
         ip=field(item, "status", "podIP", default=""),
-        ready=conditions.get("Ready") == "True",
+        ready=ready["status"] == "True",
+        ready_millis=int(datetime.fromisoformat(ready["lastTransitionTime"]).timestamp() * 1000),
         restarts=sum(c["restartCount"] for c in field(item, "status", "containerStatuses", default=[])),
         ending="deletionTimestamp" in item["metadata"],
     )

@@ -29,6 +29,12 @@ def program(name: str, run: Callable[[], int]) -> int:
         return 130
 
 
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which platform: `name` and `context`."""
+    parser.add_argument("--name", default="local", help="name of the local cluster (default: local)")
+    parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
+
+
 def positive(text: str) -> int:
     """For argparse: a number above 0."""
     if not text.isdecimal() or not int(text):

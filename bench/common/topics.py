@@ -2,10 +2,10 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Message, TopicPartition
 
 from local.progress import LocalError
 
@@ -37,6 +37,10 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the brokers."""
         self._consumer.close()
 
     def ends(self, topic: str) -> Offsets:
@@ -50,6 +54,15 @@ class Reader:
     def read(self, topic: str, start: Offsets, end: Offsets) -> list[tuple[str, int]]:
         """Key and broker time (ms since 1970) of each record from start to end. Raises LocalError if it gets stuck."""
         found: list[tuple[str, int]] = []
+        for message in self.messages(topic, start, end):
+            kind, millis = message.timestamp()
+            if kind != TIMESTAMP_LOG_APPEND_TIME:
+                raise LocalError(f"the topic {topic} has no {BROKER_TIME}: its records cannot be measured")
+            found.append(((message.key() or b"").decode(), millis))
+        return found
+
+    def messages(self, topic: str, start: Offsets, end: Offsets) -> Iterator[Message]:
+        """Each record from start to end. Raises LocalError if it gets stuck."""
         left = {n for n in end if end[n] > start.get(n, 0)}
         self._consumer.assign([TopicPartition(topic, n, start.get(n, 0)) for n in left])
         deadline = time.monotonic() + _STALL_SECONDS
@@ -63,11 +76,7 @@ class Reader:
                 if offset + (0 if error else 1) >= end[n]:
                     left.discard(n)
                 if not error and offset < end[n]:
-                    kind, millis = message.timestamp()
-                    if kind != TIMESTAMP_LOG_APPEND_TIME:
-                        raise LocalError(f"the topic {topic} has no {BROKER_TIME}: its records cannot be measured")
-                    found.append(((message.key() or b"").decode(), millis))
+                    yield message
             if time.monotonic() > deadline:
                 raise LocalError(f"reading {topic}: no record for {_STALL_SECONDS:.0f} s, partitions left: {left}")
         self._consumer.unassign()
-        return found

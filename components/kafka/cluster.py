@@ -39,6 +39,9 @@ exec /opt/kafka/bin/kafka-server-start.sh "$node"
 
 # To the console only: Kafka's own configuration writes files that are rolled by the hour and never deleted.
 _LOG4J2 = """\
+# By default the loggers end when the JVM is asked to: a broker's controlled shutdown would not be logged.
+shutdownHook = disable
+
 appender.console.name = Console
 appender.console.type = Console
 appender.console.layout.type = PatternLayout

@@ -8,11 +8,11 @@ manifests rely on, is run inside the image once. Archives lie in the user's cach
 from pathlib import Path
 
 from local.images import contract, registry, store
-from local.images.recipes import FOLDERS, HERE, PULLED, Image, build_key, fingerprint
+from local.images.recipes import BARE, FOLDERS, HERE, PULLED, Image, build_key, fingerprint
 from local.images.recipes import image as named
 from local.progress import LocalError, say, step
 
-__all__ = ["Image", "check", "ensure", "job_image", "push"]
+__all__ = ["Image", "check", "ensure", "job_image", "on_public", "push"]
 
 
 def ensure(name: str) -> Image:
@@ -69,6 +69,19 @@ def job_image(image_name: str, base: str, jar: Path) -> Image:
     return image
 
 
+def on_public(image_name: str, recipe: Path) -> Image:
+    """Return the image ``image_name``, whose recipe stands on an image of a registry, and whose tag follows from it.
+
+    Raises LocalError with what the registry said.
+    """
+    image = named(image_name, fingerprint(recipe))
+    with store.lock():
+        if not image.archive.exists():
+            with step(f"Image {image_name}: building it on what a registry has"):
+                store.build(image, recipe, base=None, files={}, pulls=True)
+    return image
+
+
 def check(image: Image) -> list[str]:
     """Run `contract.yaml` inside the image again; return what failed, each with its last words."""
     with store.lock():
@@ -111,7 +124,7 @@ def _pulled(name: str) -> Image | None:
 def _built(name: str) -> Image:
     """The image from its recipe."""
     image = named(name, build_key(name))
-    base = None if FOLDERS[name] == "pause" else store.base()
+    base = None if FOLDERS[name] in BARE else store.base()
     with step(f"Image {name}: building it"):
         store.build(image, FOLDERS[name], base=base, files={})
     return image

@@ -19,8 +19,10 @@ FOLDERS = {
     "flink:2.3.0-java17": "flink",
     "apache/kafka:4.1.0": "kafka",
     "zookeeper:3.9.4": "zookeeper",
+    "otel/opentelemetry-collector-contrib:0.145.0": "collector",
     "localhost/pause:1": "pause",
 }
+BARE = ("collector", "pause")  # one program each, and no base below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def base_key() -> str:
 
 def build_key(name: str) -> str:
     """Changes when the image ``name`` has to be built again."""
-    below = "" if FOLDERS[name] == "pause" else base_key()
+    below = "" if FOLDERS[name] in BARE else base_key()
     return fingerprint(platform.machine(), name, below, HERE / FOLDERS[name])
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from local.images.recipes import HERE, Image, base_key, home
 from local.progress import LocalError, run, step
+from local.tools import ensure_packages
 
 
 @contextmanager
@@ -28,31 +29,11 @@ def lock() -> Generator[None]:
         except BlockingIOError:
             with step("Waiting for another run that makes images"):
                 fcntl.flock(handle, fcntl.LOCK_EX)
-        require("buildah")
+        ensure_packages({"buildah": "buildah"})
         buildah("rm", "--all")
         for left in home().glob("build-*"):
             shutil.rmtree(left)
         yield
-
-
-def require(*packages: str) -> None:
-    """See that programs are there, each named like its Debian package; install them where there is apt-get.
-
-    Raises LocalError where there is none, or when it fails.
-    """
-    absent = [package for package in packages if not shutil.which(package)]
-    if not absent:
-        return
-    if not shutil.which("apt-get"):
-        raise LocalError(f"{' and '.join(absent)}: not found; install buildah and mmdebstrap, which make the images")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *absent]
-    with step(f"Installing {' and '.join(absent)} with apt-get"):
-        try:
-            run(install, env=env)
-        except LocalError:  # as a rule the package lists are missing or old
-            run(["apt-get", "update"], env=env)
-            run(install, env=env)
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -76,18 +57,21 @@ def pull(image: Image) -> None:
     _save(image, buildah("pull", "--quiet", image.reference))
 
 
-def build(image: Image, recipe: str, *, base: str | None, files: Mapping[str, Path]) -> None:
+def build(
+    image: Image, recipe: str | Path, *, base: str | None, files: Mapping[str, Path], pulls: bool = False
+) -> None:
     """Build an image from the folder ``recipe`` on top of ``base``, and write its archive.
 
-    ``files`` are laid beside those of the folder. Raises LocalError with the end of what the failing step said.
+    ``files`` are laid beside those of the folder. With ``pulls`` it stands on an image of a registry. Raises LocalError
+    with the end of what the failing step said.
     """
-    _save(image, _build(recipe, base, files))
+    _save(image, _build(recipe, base, files, pulls=pulls))
 
 
 def base() -> str:
     """Return the store's name of the common base; build it first when it is not there."""
     if _base() not in _tags():
-        require("mmdebstrap")
+        ensure_packages({"mmdebstrap": "mmdebstrap"})
         with step("The images' common base: a small root with Java, from this machine's own package sources"):
             buildah("tag", _build("base", None, {}), _base())
     return _base()
@@ -114,7 +98,7 @@ def _tags() -> list[str]:
     return buildah("images", "--format", "{{.Name}}:{{.Tag}}").split()
 
 
-def _build(recipe: str, below: str | None, files: Mapping[str, Path]) -> str:
+def _build(recipe: str | Path, below: str | None, files: Mapping[str, Path], *, pulls: bool = False) -> str:
     """Build in a copy of the recipe's folder, after its prepare.sh if it has one; return the image's id."""
     with TemporaryDirectory(prefix="build-", dir=home()) as folder:
         work = Path(folder)
@@ -124,7 +108,8 @@ def _build(recipe: str, below: str | None, files: Mapping[str, Path]) -> str:
         run(["chmod", "-R", "u=rwX,go=rX", work])  # a checkout may be for its owner's eyes only, an image is not
         if (work / "prepare.sh").exists():
             run(["./prepare.sh"], cwd=work, env={**os.environ, "PYTHON": sys.executable}, log=home() / "images.log")
-        options = ["--quiet", "--isolation", "chroot", "--format", "docker", "--pull-never", "--layers=false"]
+        options = ["--quiet", "--isolation", "chroot", "--format", "docker", "--layers=false"]
+        options.append("--pull" if pulls else "--pull-never")
         labels = ["--label", "streaming-platform.origin=built here"]
         return buildah("build", *options, *labels, "--build-arg", f"BASE={below or 'scratch'}", ".", cwd=work)
 

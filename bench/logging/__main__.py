@@ -1,0 +1,183 @@
+"""Counts what becomes of lines that a job logs, and what shipping them costs the job.
+
+`loss`: the agent is killed, the pod deleted, and Kafka is away for a while, and every line must arrive. `flood`: more
+is logged than can be shipped, and the pod must stay. `cost`: how many records the job gets through with and without.
+"""
+
+import argparse
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from statistics import median
+
+from bench.common.cluster import BenchCluster, bench_cluster
+from bench.common.flink import Flink, wait_for
+from bench.common.program import add_target, positive, program
+from bench.common.topics import Offsets, Reader
+from bench.logging import job
+from bench.logging.tally import Tally, tally
+from components.kafka.admin import forward
+from local import prove
+from local.platform import Target
+from local.progress import LocalError, say
+
+CHECKS = ("loss", "flood", "cost")
+_ARRIVAL_SECONDS = 240.0
+_WORK = {"loops": 20_000, "records": 100}
+
+
+class Watch:
+    """A cluster that logs, and the topic that its lines come to."""
+
+    def __init__(self, added: BenchCluster, stack: ExitStack) -> None:
+        self.added = added
+        own = [each.topic for each in added.settings.logging.own_topics.values()]
+        if not own:
+            raise LocalError("logging.destinations: none is the stack's own Kafka, which is what is looked at: add one")
+        self.topic = own[0]
+        self.flink = stack.enter_context(Flink(added.at, job.CLUSTER))
+
+    def ends(self) -> Offsets:
+        """Where the topic ends now."""
+        with self._reader() as reader:
+            return reader.ends(self.topic)
+
+    def documents(self, since: Offsets) -> list[bytes]:
+        """What came to the topic since then."""
+        with self._reader() as reader:
+            return [each.value() or b"" for each in reader.messages(self.topic, since, reader.ends(self.topic))]
+
+    def _reader(self) -> "_Reading":
+        return _Reading(self.added)
+
+
+class _Reading:
+    """A reader behind a port-forward of its own: brokers come and go."""
+
+    def __init__(self, added: BenchCluster) -> None:
+        self._added = added
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Reader:
+        connection = prove.connection_of(self._added.settings)
+        bootstrap = self._stack.enter_context(forward(connection, self._added.at.kubeconfig.read_text()))
+        return self._stack.enter_context(Reader(bootstrap, committed=False))
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def _loss(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+    added, run = watch.added, uuid.uuid4().hex[:8]
+    lines: int = arguments.lines
+    since = watch.ends()
+    added.apply(job.cluster(run, lines=lines, per_second=arguments.per_second, line_bytes=1000), {})
+    pod = job.task_manager(watch.flink).name
+    job.await_lines(added, run, 1, lines // 10)
+    job.kill_agent(added, pod)
+    job.await_lines(added, run, 1, lines // 4)
+    job.delete_pod(added, pod)
+    job.await_lines(added, run, 2, lines // 10)
+    if arguments.outage:
+        job.stop_kafka(added, arguments.outage)
+    counters = job.await_lines(added, run, 2, lines, lines / arguments.per_second + 240)
+    began = time.monotonic()
+
+    def arrived() -> Tally | None:
+        now = tally(watch.documents(since), counters, job.TRACES_EVERY)
+        return now if now.holds or time.monotonic() - began > _ARRIVAL_SECONDS else None
+
+    now = wait_for("the lines", arrived, 2 * _ARRIVAL_SECONDS)
+    say(
+        f"  {now.logged:,} lines from {len(counters)} starts of the job; agent killed, pod deleted, Kafka away for "
+        f"{arguments.outage} s: missing {now.missing}, repeated {now.repeated}, stack traces in one event "
+        f"{now.traces}, broken events {now.broken}; all there {time.monotonic() - began:.0f} s after the last"
+    )
+    return [] if now.holds else [f"{now.missing} lines did not arrive, {now.broken} not whole"]
+
+
+def _flood(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+    added, run, rate = watch.added, uuid.uuid4().hex[:8], 10_000_000
+    since = watch.ends()
+    lines = arguments.flood * rate // 1000
+    added.apply(job.cluster(run, lines=lines, per_second=rate // 1000, line_bytes=1000), {})
+    pod = job.task_manager(watch.flink).name
+    began = time.monotonic()
+    counters = job.await_lines(added, run, 1, lines, 20.0 * arguments.flood)
+    took = time.monotonic() - began
+    used = added.at.run("exec", pod, "-c", "taskmanager", "--", "du", "-sm", "/opt/flink/log").split()[0]
+    now = task = job.task_manager(watch.flink)
+    time.sleep(30)
+    arrived = tally(watch.documents(since), counters, job.TRACES_EVERY)
+    say(
+        f"  {arrived.logged:,} lines of 1 kB in {took:.0f} s ({arrived.logged / took / 1000:.1f} MB/s): "
+        f"{100 - 100 * arrived.missing / arrived.logged:.0f} % shipped; log volume {used} MiB; the pod "
+        f"{'stayed' if now.name == pod else 'WAS REPLACED'}, restarts {task.restarts}, "
+        f"of the agent {job.agent_restarts(added, pod)}"
+    )
+    stayed = now.name == pod and not task.restarts and not job.agent_restarts(added, pod)
+    return [] if stayed else [f"the pod {pod} or a container of it did not survive"]
+
+
+def _cost(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    for shipping in [True, False] * arguments.pairs:
+        run = uuid.uuid4().hex[:8]
+        cluster = job.cluster(run, lines=10**12, per_second=0, line_bytes=200, work=_WORK)
+        watch.added.apply(cluster, {}, {"logging": {"enabled": shipping}})
+        job.await_lines(watch.added, run, 1, 100)
+        time.sleep(arguments.warm_up)  # a JVM that compiles gets faster by the second
+        first, began = _records(watch.added, run), time.monotonic()
+        time.sleep(arguments.seconds)
+        rates[shipping].append((_records(watch.added, run) - first) / (time.monotonic() - began))
+        say(f"  {'shipped' if shipping else 'not shipped'}: {rates[shipping][-1]:,.0f} records/s")
+    cost = 1 - median(rates[True]) / median(rates[False])
+    say(
+        f"  one CPU at most, a line of 200 bytes every {_WORK['records']} records: shipping costs {100 * cost:.1f} % "
+        f"(medians of {arguments.pairs} runs of {arguments.seconds} s each)"
+    )
+    return [] if cost < 0.05 else [f"shipping costs {100 * cost:.1f} % of the job's throughput, more than 5"]
+
+
+def _records(added: BenchCluster, run: str) -> int:
+    return max(records for _, records in job.counters(added, run).values())
+
+
+_RUN: dict[str, Callable[[Watch, argparse.Namespace], list[str]]] = {"loss": _loss, "flood": _flood, "cost": _cost}
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    problems: list[str] = []
+    with bench_cluster(Target(arguments.name, arguments.context), job.CLUSTER) as added, ExitStack() as stack:
+        watch = Watch(added, stack)
+        for check in arguments.checks:
+            problems += _RUN[check](watch, arguments)
+    for problem in problems:
+        say(f"  NOT RIGHT: {problem}")
+    return 1 if problems else 0
+
+
+def main() -> int:
+    """Parse the command line, and run."""
+    parser = argparse.ArgumentParser(prog="python -m bench.logging", description=__doc__)
+    add_target(parser)
+    parser.add_argument("--checks", nargs="+", choices=CHECKS, default=list(CHECKS), help="which (default: all)")
+    numbers: dict[str, tuple[int, str]] = {
+        "--lines": (100_000, "loss: lines of the last start of the job"),
+        "--per-second": (1000, "loss: lines per second, of 1 kB each"),
+        "--flood": (60, "flood: seconds, at 10 MB/s"),
+        "--pairs": (3, "cost: runs with and without"),
+        "--seconds": (60, "cost: of each run"),
+        "--warm-up": (30, "cost: seconds before each"),
+    }
+    for name, (default, text) in numbers.items():
+        parser.add_argument(name, type=positive, default=default, help=f"{text} (default: {default})")
+    parser.add_argument("--outage", type=int, default=60, help="loss: seconds without Kafka; 0: none (default: 60)")
+    arguments = parser.parse_args()
+    return program("bench.logging", lambda: _run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
