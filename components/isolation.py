@@ -1,7 +1,7 @@
 """The namespace of an environment, and everything that keeps it apart from the others."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components.base import FIELD_MANAGER, Children, labels
-from components.names import PROJECT, check_name
+from components.names import LEADER_ACCOUNT, PROJECT, check_name
 from components.quantities import cores, mib
 from stacks.models import NamespaceSettings
 
@@ -21,7 +21,7 @@ _WRITE = [*_READ, "create", "patch", "delete"]  # server-side apply is a patch, 
 _CONNECT = ["get", "create"]  # a web socket is opened with GET, the older SPDY with POST
 
 # What an environment stack needs, and nothing else: neither secrets, nor roles, nor anything outside the namespace.
-_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
+_DEPLOYER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
     {
         "api_groups": [""],
         "resources": ["configmaps", "persistentvolumeclaims", "serviceaccounts", "services"],
@@ -36,6 +36,10 @@ _RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
     {"api_groups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     # Topics are managed through a port-forward to the brokers; people look into pods.
     {"api_groups": [""], "resources": ["pods/exec", "pods/portforward"], "verbs": _CONNECT},
+)
+# Flink replaces the ConfigMaps that it leads by (update), and watches those that others lead by.
+_LEADER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
+    {"api_groups": [""], "resources": ["configmaps"], "verbs": [*_WRITE, "update"]},
 )
 
 
@@ -67,16 +71,20 @@ class IsolatedNamespace(pulumi.ComponentResource):
         protect = args.settings.data_protection
         children = Children(parent=self, namespace=name, labels=all_labels, protect=protect)
         modes = ("enforce", "warn", "audit")
+        # Every stricter standard forbids directories of nodes; admission policies refuse what else it would.
+        security = "privileged" if args.settings.host_paths else "restricted"
         namespace = k8s.core.v1.Namespace(
             name,
             metadata={
                 "name": name,
-                "labels": all_labels | {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
+                "labels": all_labels | {f"pod-security.kubernetes.io/{mode}": security for mode in modes},
                 "annotations": FIELD_MANAGER,
             },
             opts=children.options(),
         )
         self._limit(name, args.settings, children, namespace)
+        if args.settings.kubernetes_high_availability:
+            self._leader(name, children, namespace)
         k8s.networking.v1.NetworkPolicy(
             f"{name}-same-namespace",
             metadata=children.metadata("same-namespace"),
@@ -132,34 +140,51 @@ class IsolatedNamespace(pulumi.ComponentResource):
         )
 
     @staticmethod
+    def _leader(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+        """The account of Flink pods that elect their leader in ConfigMaps; to all, as a role cannot tell them apart."""
+        IsolatedNamespace._account(name, LEADER_ACCOUNT, _LEADER_RULES, children, namespace)
+
+    @staticmethod
     def _deployer(name: str, server: str, children: Children, namespace: k8s.core.v1.Namespace) -> pulumi.Output[str]:
-        account = k8s.core.v1.ServiceAccount(
-            f"{name}-{_DEPLOYER}",
-            metadata=children.metadata(_DEPLOYER),
-            automount_service_account_token=False,
-            opts=children.options(depends_on=[namespace]),
-        )
-        role = k8s.rbac.v1.Role(
-            f"{name}-{_DEPLOYER}",
-            metadata=children.metadata(_DEPLOYER),
-            rules=_RULES,
-            opts=children.options(depends_on=[namespace]),
-        )
-        binding = k8s.rbac.v1.RoleBinding(
-            f"{name}-{_DEPLOYER}",
-            metadata=children.metadata(_DEPLOYER),
-            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": _DEPLOYER},
-            subjects=[{"kind": "ServiceAccount", "name": _DEPLOYER, "namespace": name}],
-            opts=children.options(depends_on=[account, role]),
-        )
+        needs = IsolatedNamespace._account(name, _DEPLOYER, _DEPLOYER_RULES, children, namespace)
         # Kubernetes fills it in; it would delete it at once if the account were not there.
         token = k8s.core.v1.Secret(
             f"{name}-{_DEPLOYER}-token",
             metadata=children.metadata(f"{_DEPLOYER}-token", {"kubernetes.io/service-account.name": _DEPLOYER}),
             type="kubernetes.io/service-account-token",
-            opts=children.options(depends_on=[account, binding]),
+            opts=children.options(depends_on=needs),
         )
         return pulumi.Output.secret(token.data.apply(lambda data: kubeconfig(name, server, data)))
+
+    @staticmethod
+    def _account(
+        name: str,
+        account_name: str,
+        rules: Sequence[k8s.rbac.v1.PolicyRuleArgsDict],
+        children: Children,
+        namespace: k8s.core.v1.Namespace,
+    ) -> list[pulumi.Resource]:
+        """An account that may do something in the namespace."""
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            automount_service_account_token=False,
+            opts=children.options(depends_on=[namespace]),
+        )
+        role = k8s.rbac.v1.Role(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            rules=list(rules),
+            opts=children.options(depends_on=[namespace]),
+        )
+        binding = k8s.rbac.v1.RoleBinding(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": account_name},
+            subjects=[{"kind": "ServiceAccount", "name": account_name, "namespace": name}],
+            opts=children.options(depends_on=[account, role]),
+        )
+        return [account, binding]
 
 
 def kubeconfig(namespace: str, server: str, data: Mapping[str, str]) -> str:

@@ -1,31 +1,52 @@
-"""The policy pack: every rule, mandatory. `pulumi preview --policy-pack policies` runs it."""
+"""The policy pack. `pulumi preview --policy-pack policies --policy-pack-config policies/config/dev.json` runs it."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pulumi_policy import (
     EnforcementLevel,
+    Policy,
+    PolicyConfigSchema,
     PolicyPack,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from policies.memory import RULES
+from policies.engine import Judge
+from policies.pack import RULES
 from policies.rules import Rule
 
+JUDGE = Judge()
 
-def policy(rule: Rule) -> ResourceValidationPolicy:
+
+def policy(rule: Rule) -> Policy:
     """A rule, as the SDK wants it."""
 
-    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        for violation in rule.judge(args.resource_type, args.props):
-            report(violation, None)
+    def resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        JUDGE.resource(rule, args, report)
 
-    return ResourceValidationPolicy(name=rule.id, description=rule.description, validate=validate)
+    def stack(args: StackValidationArgs, report: ReportViolation) -> None:
+        JUDGE.stack(rule, args, report)
+
+    schema: Mapping[str, dict[str, Any]] = {name: setting.schema for name, setting in rule.settings.items()}
+    options: dict[str, Any] = {
+        "name": rule.id,
+        "description": rule.description,
+        "enforcement_level": EnforcementLevel(rule.level.value),
+        "config_schema": PolicyConfigSchema(dict(schema)) if schema else None,
+        "remediation_steps": rule.remedy,
+    }
+    if rule.scope == "object":
+        return ResourceValidationPolicy(validate=resource, **options)
+    return StackValidationPolicy(validate=stack, **options)
 
 
 if __name__ == "__main__":
-    PolicyPack("streaming-platform", [policy(rule) for rule in RULES], EnforcementLevel.MANDATORY)
+    PolicyPack("streaming-platform", [policy(rule) for rule in RULES])

@@ -1,43 +1,176 @@
-"""What a rule is: data and a pure function, so that tests and the pack share it."""
+"""What a rule is: data and a pure function, so that the pack, the API server's policies, docs and tests share it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal, Protocol, cast
 
-# Kubernetes kinds that hold pods, and the path from the object to the pod's spec.
-POD_SPECS: Mapping[str, Sequence[str]] = {
-    "kubernetes:core/v1:Pod": ("spec",),
-    "kubernetes:apps/v1:Deployment": ("spec", "template", "spec"),
-    "kubernetes:apps/v1:StatefulSet": ("spec", "template", "spec"),
-    "kubernetes:apps/v1:DaemonSet": ("spec", "template", "spec"),
-    "kubernetes:batch/v1:Job": ("spec", "template", "spec"),
-    "kubernetes:batch/v1:CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
-}
+from policies.plain import CannotJudgeError
+from policies.resources import Stack
+
+Bound = int | float | bool | str | tuple[str, ...]
+
+
+class Level(StrEnum):
+    """What a violation does: stops the update, is told, or is not looked for. The words are Pulumi's."""
+
+    MANDATORY = "mandatory"
+    ADVISORY = "advisory"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A bound of a rule that the configuration of an environment can set; the default's type is that of its values."""
+
+    default: Bound
+    description: str
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of its values, in JSON schema."""
+        match self.default:
+            case bool():
+                kind: dict[str, Any] = {"type": "boolean"}
+            case int():
+                kind = {"type": "integer", "minimum": 0}
+            case float():
+                kind = {"type": "number", "minimum": 0}
+            case str():
+                kind = {"type": "string"}
+            case _:
+                kind = {"type": "array", "items": {"type": "string"}}
+        default = list(self.default) if isinstance(self.default, tuple) else self.default
+        return {**kind, "description": self.description, "default": default}
+
+
+class Subject(Protocol):
+    """What a rule looks at, one after the other."""
+
+    @property
+    def urn(self) -> str:
+        """Of the resource that a violation is told of."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Its place, in the words of Kubernetes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The values of a rule's settings: those of an environment's configuration, else the defaults."""
+
+    values: Mapping[str, Bound]
+
+    def number(self, name: str) -> int:
+        """A whole number."""
+        return int(cast("int", self.values[name]))
+
+    def share(self, name: str) -> float:
+        """A number."""
+        return float(cast("float", self.values[name]))
+
+    def flag(self, name: str) -> bool:
+        """Yes or no."""
+        return bool(self.values[name])
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts."""
+        return tuple(cast("Iterable[str]", self.values[name]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found at a resource. `open` findings are no violations: they could not be judged."""
+
+    rule: str
+    urn: str
+    text: str
+    open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """A rule for the API server, in CEL. Each of `variables` may use those before it."""
+
+    kinds: tuple[str, ...]
+    """Which kinds it judges."""
+    variables: Mapping[str, str]
+    """Expressions by name."""
+    places: str
+    """An expression: the names of what is at fault, in a list that is empty for what passes."""
+    text: str
+    """What is wrong; the rule's remedy follows in the message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A resource rule: `judge` yields what is wrong with a resource of a type, each with its remedy."""
+    """`check` yields what is wrong with a subject, with the figures; `remedy` follows in the message.
+
+    `scope` is what the rule has to see: one object, or all of a stack. `admission` makes the rule for the API server,
+    or says why the API server cannot judge it.
+    """
 
     id: str
+    subject: str
     description: str  # what goes wrong without it
-    judge: Callable[[str, Mapping[str, Any]], Iterator[str]]
+    remedy: str
+    scope: Literal["object", "stack"]
+    subjects: Callable[[Stack], Iterable[Any]]
+    check: Callable[[Any, Bounds], Iterator[str]]
+    admission: Callable[[Bounds], Validation] | str
+    settings: Mapping[str, Setting]
+    level: Level = Level.MANDATORY
+
+    def bounds(self, configured: Mapping[str, Any]) -> Bounds:
+        """The bounds under a configuration of this rule."""
+        return Bounds({name: configured.get(name, setting.default) for name, setting in self.settings.items()})
+
+    def judge(self, stack: Stack, configured: Mapping[str, Any]) -> list[Finding]:
+        """Everything that the rule finds in a stack, and what it could not judge."""
+        bounds = self.bounds(configured)
+        return [finding for subject in self.subjects(stack) for finding in self._judge(subject, bounds)]
+
+    def _judge(self, subject: Subject, bounds: Bounds) -> Iterator[Finding]:
+        try:
+            for text in self.check(subject, bounds):
+                yield Finding(self.id, subject.urn, f"{subject.where}: {text}; {self.remedy}")
+        except (CannotJudgeError, ValueError) as error:  # unknown, or no number where a number belongs
+            yield Finding(self.id, subject.urn, f"{subject.where}: cannot be judged at preview: {error}", open=True)
 
 
-def field(value: Any, *path: str) -> Any:
-    """The value at a path, or None. Properties of the policy SDK are proxies, which are no dicts."""
-    for name in path:
-        if value is None or not hasattr(value, "get"):
-            return None
-        value = value.get(name)
-    return value
+def rule(
+    *,
+    id: str,  # noqa: A002  what it is called everywhere
+    description: str,
+    remedy: str,
+    subjects: Callable[[Stack], Iterable[Any]],
+    check: Callable[[Any, Bounds], Iterator[str]],
+    admission: Callable[[Bounds], Validation] | str,
+    scope: Literal["object", "stack"] = "object",
+    settings: Mapping[str, Setting] | None = None,
+) -> Rule:
+    """A rule of the module that `check` is in."""
+    return Rule(
+        id=id,
+        subject=check.__module__.rpartition(".")[2],
+        description=description,
+        remedy=remedy,
+        scope=scope,
+        subjects=subjects,
+        check=check,
+        admission=admission,
+        settings=settings or {},
+    )
 
 
-def containers(resource_type: str, properties: Mapping[str, Any]) -> Iterator[Any]:
-    """All containers of a resource that holds pods, init containers and sidecars too."""
-    path = POD_SPECS.get(resource_type)
-    if path is None:
-        return
-    spec = field(properties, *path)
-    for kind in ("initContainers", "containers"):
-        yield from field(spec, kind) or []
+def figure(number: float) -> str:
+    """A number in a message: whole, or with one decimal."""
+    return str(int(number)) if number == int(number) else f"{number:.1f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in one line."""
+    return ", ".join(names) or "none"

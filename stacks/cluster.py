@@ -1,11 +1,13 @@
-"""The cluster stack: the namespaces of all environments, and one deployer for each."""
+"""The cluster stack: the namespaces of all environments, one deployer for each, and what the API server refuses."""
 
 from collections.abc import Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.admission import AdmissionRules
 from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from stacks.admission import admission_rules
 from stacks.settings import ClusterSettings, SettingsError
 
 
@@ -30,6 +32,7 @@ def build(settings: ClusterSettings) -> Mapping[str, object]:
         )
         for name, namespace in settings.environments.items()
     }
+    AdmissionRules("admission", list(admission_rules(settings.environments)), pulumi.ResourceOptions(provider=provider))
     return {
         "namespaces": list(namespaces),
         "kubeconfigs": pulumi.Output.secret({name: each.kubeconfig for name, each in namespaces.items()}),

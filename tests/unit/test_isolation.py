@@ -137,3 +137,13 @@ def test_a_protected_namespace_keeps_what_isolates_it(protect: bool) -> None:
 def test_names_in_pulumi_tell_environments_apart() -> None:
     names = [{each.name for each in building.namespace(name).resources} for name in ("dev", "ops")]
     assert not names[0] & names[1]
+
+
+def test_pods_may_elect_a_leader_in_configmaps_only_where_the_administrator_says_so(dev: Recording) -> None:
+    assert [role.inputs["metadata"]["name"] for role in dev.all("Role")] == ["deployer"]
+    recording = building.namespace(kubernetesHighAvailability=True)
+    (rule,) = recording.inputs("Role", "flink-leader")["rules"]
+    assert rule["resources"] == ["configmaps"]
+    assert recording.inputs("RoleBinding", "flink-leader")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "flink-leader", "namespace": "dev"}
+    ]

@@ -1,0 +1,42 @@
+"""The rules as ValidatingAdmissionPolicies: what the API server asks of whatever comes by another way than Pulumi."""
+
+from collections.abc import Mapping
+
+from policies.rules import Validation
+
+WORKLOADS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
+
+# The pod's spec, and its containers, in each of WORKLOADS.
+_SPEC = (
+    "object.kind == 'Pod' ? object.spec : "
+    "object.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : object.spec.template.spec"
+)
+_CONTAINERS = "variables.spec.containers + (has(variables.spec.initContainers) ? variables.spec.initContainers : [])"
+SPEC: Mapping[str, str] = {"spec": _SPEC}
+CONTAINERS: Mapping[str, str] = {**SPEC, "containers": _CONTAINERS}
+
+
+def of_containers(at_fault: str, text: str, among: str = "variables.containers") -> Validation:
+    """Containers of which `at_fault`, an expression over the container `c`, is true, are refused."""
+    return Validation(
+        kinds=WORKLOADS,
+        variables=CONTAINERS,
+        places=f"{among}.filter(c, {at_fault}).map(c, 'container ' + c.name)",
+        text=text,
+    )
+
+
+def of_pods(at_fault: str, text: str, *, place: str = "pod") -> Validation:
+    """Pods are refused for which an expression over `variables.spec` is true."""
+    return Validation(kinds=WORKLOADS, variables=CONTAINERS, places=f"{at_fault} ? ['{place}'] : []", text=text)
+
+
+def listed(texts: tuple[str, ...]) -> str:
+    """A list of texts, in CEL."""
+    return "[" + ", ".join(quoted(text) for text in texts) + "]"
+
+
+def quoted(text: str) -> str:
+    """A text, in CEL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"

@@ -1,0 +1,226 @@
+"""Flink processes in a stack, joined with the configuration that their pods really get.
+
+That is, each over the one before: the image's own, or the file of the ConfigMap that is mounted; FLINK_PROPERTIES;
+options of the command line (`-D key=value`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from components.flink.given import job_manager_options, millis, options_of, task_manager_options
+from components.flink.memory import JobManagerOptions, TaskManagerOptions
+from policies.plain import CannotJudgeError, field, items, known, mapping
+from policies.programs import FLINK, surely_runs
+from policies.resources import Container, KubeObject, Stack
+from policies.scaling import autoscalers_of
+
+LOG_DIR = "/opt/flink/log"
+_CONF_DIR = "/opt/flink/conf"
+_CONF_FILES = ("config.yaml", "flink-conf.yaml")
+# What the public image's config.yaml says of memory.
+_IMAGE_DEFAULTS = {"jobmanager.memory.process.size": "1600m", "taskmanager.memory.process.size": "1728m"}
+
+_TASK_MANAGER = re.compile(r"(^|[/\s])taskmanager(\.sh)?(\s|$)|TaskManagerRunner")
+_SESSION = re.compile(r"(^|[/\s])jobmanager(\.sh)?(\s|$)|SessionClusterEntry[pP]oint")
+_APPLICATION = re.compile(r"(^|[/\s])standalone-job(\.sh)?(\s|$)|ApplicationClusterEntry[pP]oint")
+_XMX = re.compile(r"-Xmx(\d+)([kmgt]?)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlinkProcess:
+    """A container that runs a JobManager or a TaskManager."""
+
+    container: Container
+    stack: Stack
+
+    @property
+    def urn(self) -> str:
+        return self.container.urn
+
+    @property
+    def where(self) -> str:
+        return self.container.where
+
+    @property
+    def owner(self) -> KubeObject:
+        return self.container.pod.owner
+
+    @property
+    def is_task_manager(self) -> bool:
+        words = self.container.words or (self.container.program,)
+        return any(_TASK_MANAGER.search(word) or word == "flink-taskmanager" for word in words)
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is the JobManager of a session cluster, which takes jobs over REST."""
+        words = self.container.words
+        application = any(_APPLICATION.search(word) for word in words)
+        return not self.is_task_manager and not application and any(_SESSION.search(word) for word in words)
+
+    @cached_property
+    def configuration(self) -> dict[str, str]:
+        """Flink's options as the process gets them. Raises CannotJudgeError if a part is unknown or elsewhere."""
+        files = list(self._mounted_files())
+        options: dict[str, str] = {} if files else dict(_IMAGE_DEFAULTS)
+        read_only = False
+        for directory, text in files:
+            options.update(options_of(text))
+            read_only = read_only or directory == _CONF_DIR
+        properties = known(self.container.env.get("FLINK_PROPERTIES"))
+        # The image's entry point writes them into the file, which it cannot where a ConfigMap is mounted.
+        if properties and not read_only:
+            options.update(options_of(re.sub(r"^\s+", "", str(properties), flags=re.MULTILINE)))
+        return options | self.arguments
+
+    @cached_property
+    def arguments(self) -> dict[str, str]:
+        """Flink's options on the command line."""
+        words = [part for word in self.container.words for part in (word.split() if " -D" in word else [word])]
+        given = [word[2:] for word in words if word.startswith("-D") and len(word) > 2]
+        given += [words[index + 1] for index, word in enumerate(words[:-1]) if word == "-D"]
+        return {key: value for key, _, value in (each.partition("=") for each in given) if value}
+
+    def _mounted_files(self) -> Iterator[tuple[str, str]]:
+        """Flink's configuration files among what the container mounts from ConfigMaps, with their directories."""
+        names = {
+            field(volume, "name"): volume
+            for volume in items(self.container.pod.spec, "volumes")
+            if mapping(volume, "configMap")
+        }
+        for mount in items(self.container.body, "volumeMounts"):
+            volume = names.get(field(mount, "name"))
+            if volume is None:
+                continue
+            name, directory = str(field(volume, "configMap", "name")), str(field(mount, "mountPath")).rstrip("/")
+            found = self.stack.find("ConfigMap", self.owner.namespace, name)
+            if found is None:
+                if directory == _CONF_DIR or directory.startswith(f"{_CONF_DIR}/"):
+                    raise CannotJudgeError(f"ConfigMap {name}, which it mounts, is not part of this stack")
+                continue
+            data = mapping(found.body, "data")
+            renamed = {field(each, "key"): field(each, "path") for each in items(volume, "configMap", "items")}
+            for key in data:
+                file = str(renamed.get(key, key) if renamed else field(mount, "subPath") or key)
+                if file in _CONF_FILES and (not renamed or key in renamed):
+                    yield directory.removesuffix(f"/{file}"), str(known(data[key]))
+
+    @property
+    def memory_options(self) -> TaskManagerOptions | JobManagerOptions:
+        """What the configuration says of the process's memory. Raises FlinkMemoryError for what is no size."""
+        read = task_manager_options if self.is_task_manager else job_manager_options
+        return read(self.configuration)
+
+    @property
+    def own_heap_mib(self) -> float | None:
+        """The last -Xmx in the user's own JVM options, which go after Flink's, in MiB."""
+        role, suffix = ("taskmanager", "TM") if self.is_task_manager else ("jobmanager", "JM")
+        texts = [self.configuration.get(f"env.java.opts{end}", "") for end in ("", ".all", f".{role}")]
+        texts += [str(known(self.container.env.get(f"FLINK_ENV_JAVA_OPTS{end}")) or "") for end in ("", f"_{suffix}")]
+        return last_heap_mib(" ".join(texts))
+
+    def duration(self, option: str, default: float) -> float:
+        """An option's duration in milliseconds. Raises CannotJudgeError for what is no duration."""
+        text = self.configuration.get(option)
+        found = default if text is None else millis(text)
+        if found is None:
+            raise CannotJudgeError(f"{option} = {text!r} is no duration such as 10 s")
+        return found
+
+    @property
+    def checkpoint_millis(self) -> float:
+        """The time between two checkpoints; 0 if there are none."""
+        return self.duration("execution.checkpointing.interval", 0)
+
+    @property
+    def cluster(self) -> tuple[object, ...]:
+        """What all processes of a Flink cluster have in common: a ConfigMap, else an address of the JobManager."""
+        volumes = items(self.container.pod.spec, "volumes")
+        maps = sorted(
+            str(name)
+            for volume in volumes
+            if (name := field(volume, "configMap", "name"))
+            and (found := self.stack.find("ConfigMap", self.owner.namespace, str(name)))
+            and any(file in mapping(found.body, "data") for file in _CONF_FILES)
+        )
+        return (self.owner.namespace, *(maps or [self.configuration.get("jobmanager.rpc.address", "")]))
+
+
+def last_heap_mib(text: str) -> float | None:
+    """The last -Xmx in the options of a JVM, in MiB."""
+    found = _XMX.findall(text)
+    if not found:
+        return None
+    number, unit = found[-1]
+    return int(number) * 1024.0 ** (" kmgt".index(unit.lower() or " ") - 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlinkCluster:
+    """The JobManager of a cluster, and its TaskManagers, as far as they are in the stack."""
+
+    job_manager: FlinkProcess
+    task_managers: tuple[FlinkProcess, ...]
+
+    @property
+    def urn(self) -> str:
+        return self.job_manager.urn
+
+    @property
+    def where(self) -> str:
+        return self.job_manager.where
+
+    @property
+    def configuration(self) -> Mapping[str, str]:
+        """That of the JobManager, who decides about the job."""
+        return self.job_manager.configuration
+
+    @property
+    def is_reactive(self) -> bool:
+        return self.configuration.get("scheduler-mode", "").lower() == "reactive"
+
+    @property
+    def may_be_reactive(self) -> bool:
+        """Reactive, or nobody can say: then who needs to know says that it cannot be judged."""
+        try:
+            return self.is_reactive
+        except CannotJudgeError:
+            return True
+
+    def autoscalers(self, task_manager: FlinkProcess) -> list[KubeObject]:
+        """The autoscalers of a set of TaskManagers."""
+        return list(autoscalers_of(task_manager.stack, task_manager.owner))
+
+
+@lru_cache(maxsize=2)  # each rule asks again
+def flink_processes(stack: Stack) -> tuple[FlinkProcess, ...]:
+    """All Flink processes of a stack."""
+    return tuple(
+        FlinkProcess(container=container, stack=stack)
+        for container in stack.containers
+        if surely_runs(container, FLINK)
+    )
+
+
+@lru_cache(maxsize=2)  # each rule asks again
+def flink_clusters(stack: Stack) -> tuple[FlinkCluster, ...]:
+    """All Flink clusters whose JobManager is in the stack."""
+    processes = flink_processes(stack)
+    workers: dict[tuple[object, ...], list[FlinkProcess]] = {}
+    for process in processes:
+        if process.is_task_manager:
+            workers.setdefault(_key(process), []).append(process)
+    return tuple(
+        FlinkCluster(job_manager=process, task_managers=tuple(workers.get(_key(process), ())))
+        for process in processes
+        if not process.is_task_manager
+    )
+
+
+def _key(process: FlinkProcess) -> tuple[object, ...]:
+    """A process whose configuration is unknown belongs to no other."""
+    try:
+        return process.cluster
+    except CannotJudgeError:
+        return (process.urn, process.container.name)

@@ -1,0 +1,237 @@
+"""What objects must not carry: other namespaces, images that change, secrets in plain text, unbounded metrics."""
+
+import re
+from collections.abc import Iterator
+
+from policies.admission import of_containers, quoted
+from policies.flink import LOG_DIR, FlinkCluster, FlinkProcess, flink_clusters, flink_processes
+from policies.plain import CannotJudgeError, field, items, known, mapping
+from policies.programs import FLINK, cel_runs
+from policies.resources import Container, KubeObject, Resource
+from policies.rules import Bounds, Setting, listed, rule
+
+
+def _namespace(each: KubeObject, bounds: Bounds) -> Iterator[str]:
+    allowed = bounds.texts("namespaces")
+    own = field(each.body, "metadata", "name" if each.kind == "Namespace" else "namespace")
+    if own is not None and own not in allowed:
+        yield f"namespace {own!r} is none of {listed(allowed)} (namespaces)"
+
+
+NAMESPACE = rule(
+    id="namespace-of-platform",
+    description=(
+        "Other namespaces have no quota, no network policy and no admission policies of the platform; what is put "
+        "there runs beside somebody else's work, without bounds."
+    ),
+    remedy="use the environment's namespace",
+    subjects=lambda stack: stack.objects,
+    check=_namespace,
+    settings={"namespaces": Setting(("dev", "test", "ops"), "namespaces that the stack may use")},
+    admission="the policies are bound to the platform's namespaces; elsewhere the deployers have no rights",
+)
+
+_DIGEST = "@sha256:"
+
+
+def _pinned(container: Container, bounds: Bounds) -> Iterator[str]:
+    image = container.image
+    if not image:
+        if not container.sized_by_flink:  # Flink sets that one's image, too
+            yield "image is not set"
+        return
+    _, colon, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    if _DIGEST in image:
+        return
+    if not colon or tag == "latest":
+        yield f"image {image!r} has {'the tag latest' if colon else 'no tag'}"
+    elif bounds.flag("digest"):
+        yield f"image {image!r} has no digest, which this environment asks for (digest)"
+
+
+PINNED = rule(
+    id="image-pinned",
+    description=(
+        "A name without a version is another program tomorrow: pods of one set differ, nobody sees the change in a "
+        "preview, and nothing leads back."
+    ),
+    remedy="name a version, such as :1.0, or a digest (@sha256:...)",
+    subjects=lambda stack: stack.containers,
+    check=_pinned,
+    settings={"digest": Setting(False, "whether every image needs a digest")},
+    admission=lambda bounds: of_containers(
+        "!has(c.image) || !(c.image.contains('@sha256:') || "
+        + ("false)" if bounds.flag("digest") else "(c.image.matches(':[^/:]+$') && !c.image.endsWith(':latest')))"),
+        "the image has " + ("no digest" if bounds.flag("digest") else "the tag latest, or none"),
+    ),
+)
+
+_SECRET_NAME = r"(?i)(passwo?r?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)"
+_NO_SECRET_NAME = (
+    r"(?i)(_|\.|-)?(file|path|dir|name|class|type|url|uri|location|enabled?|ttl|timeout|interval|millis|ms)$"
+)
+# References, booleans, numbers and paths: nothing that opens anything.
+_NO_SECRET_VALUE = r"^\s*(true|false|null|none|[0-9.]+|[$<{].*|/.*|file:.*)?\s*$"
+_LINE = re.compile(r"""^\s*["']?([A-Za-z0-9_.-]+)["']?\s*[:=]\s*["']?([^"'\n]*)""", re.MULTILINE)
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether a name sounds like a secret and its value could be one."""
+    return (
+        re.search(_SECRET_NAME, name) is not None
+        and re.search(_NO_SECRET_NAME, name) is None
+        and value is not None
+        and re.search(_NO_SECRET_VALUE, str(value)) is None
+    )
+
+
+def _plain_env(container: Container, _: Bounds) -> Iterator[str]:
+    for name, value in container.env.items():
+        if re.search(_SECRET_NAME, name) and _is_secret(name, known(value)):
+            yield f"variable {name} has its value in plain text"
+
+
+PLAIN_ENV = rule(
+    id="no-secret-in-environment",
+    description="Whoever may read pods reads it, and it stands in the state and in every preview.",
+    remedy="put it into a Secret and name that (valueFrom.secretKeyRef)",
+    subjects=lambda stack: stack.containers,
+    check=_plain_env,
+    admission=lambda _: of_containers(
+        f"has(c.env) && c.env.exists(e, has(e.value) && e.name.matches({quoted(_SECRET_NAME)}) && "
+        f"!e.name.matches({quoted(_NO_SECRET_NAME)}) && !e.value.matches({quoted(_NO_SECRET_VALUE)}))",
+        "a variable has a secret in plain text",
+    ),
+)
+
+
+def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
+    for key, text in mapping(each.body, "data").items():
+        content = str(known(text))
+        if _KEY_BLOCK.search(content):
+            yield f"{key} holds a private key"
+        elif _is_secret(key, content) and "\n" not in content.strip():
+            yield f"{key} is a secret in plain text"
+        else:
+            names = [name for name, value in _LINE.findall(content) if _is_secret(name, value)]
+            if names:
+                yield f"{key} holds {listed(names)} in plain text"
+
+
+PLAIN_FILES = rule(
+    id="no-secret-in-config-map",
+    description="A ConfigMap is for everybody who may look around, is not encrypted, and shows up in every preview.",
+    remedy="put it into a Secret and mount that, or refer to it",
+    subjects=lambda stack: stack.of_kind("ConfigMap"),
+    check=_plain_files,
+    admission="a pattern over whole files costs more than the API server grants an expression",
+)
+
+
+def _shipped(process: FlinkProcess, _: Bounds) -> Iterator[str]:
+    def mounts(container: Container) -> Iterator[tuple[str, str]]:
+        for mount in items(container.body, "volumeMounts"):
+            yield str(field(mount, "name")), str(field(mount, "mountPath")).rstrip("/")
+
+    logs = {name for name, path in mounts(process.container) if path == LOG_DIR}
+    others = [
+        each
+        for each in process.container.pod.containers
+        if each.name != process.container.name and (not each.init or each.sidecar)
+    ]
+    if not logs:
+        yield f"no volume is mounted at {LOG_DIR}, where a sidecar could read the log"
+    elif not any(name in logs for each in others for name, _ in mounts(each)):
+        yield f"no sidecar mounts the volume of {LOG_DIR}, {listed(sorted(logs))}"
+
+
+SHIPPED = rule(
+    id="flink-logs-shipped",
+    description="What a Flink process logged goes with its pod: after a crash nobody can tell what happened.",
+    remedy=f"add a sidecar (an init container with restartPolicy: Always) that mounts the volume of {LOG_DIR}",
+    subjects=flink_processes,
+    check=_shipped,
+    admission=lambda _: of_containers(
+        f"{cel_runs(FLINK)} && !(has(c.volumeMounts) && c.volumeMounts.exists(l, l.mountPath in "
+        f"['{LOG_DIR}', '{LOG_DIR}/'] && variables.containers.exists(o, o.name != c.name && has(o.volumeMounts) && "
+        "o.volumeMounts.exists(m, m.name == l.name) && (variables.spec.containers.exists(n, n.name == o.name) || "
+        "has(o.restartPolicy)))))",
+        f"no sidecar mounts the volume of {LOG_DIR}",
+        among="variables.spec.containers",
+    ),
+)
+
+_ATTEMPT = "task_attempt"
+
+
+def _metrics(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
+    options = cluster.configuration
+    for key in sorted(key for key in options if key.startswith("metrics.scope.") and _ATTEMPT in options[key]):
+        yield f"{key} is {options[key]!r}, with a name for each attempt"
+    reporters = {match[1] for key in options if (match := re.match(r"metrics\.reporter\.([^.]+)\.", key))}
+    for reporter in sorted(reporters):
+        prefix = f"metrics.reporter.{reporter}"
+        kind = options.get(f"{prefix}.factory.class", options.get(f"{prefix}.class", "")).lower()
+        excluded = options.get(f"{prefix}.scope.variables.excludes", "")
+        missing = [name for name in ("task_attempt_id", "task_attempt_num") if name not in excluded]
+        if "prometheus" in kind and missing:
+            yield f"{prefix}.scope.variables.excludes is {excluded!r}, without {listed(missing)}"
+
+
+METRICS = rule(
+    id="flink-metrics-bounded",
+    description=(
+        "Each restart is an attempt with a new id. As a label it makes all series of all tasks new ones each time, "
+        "until Prometheus runs out of memory."
+    ),
+    remedy="add task_attempt_id;task_attempt_num to the reporter's scope.variables.excludes, and no scope with them",
+    subjects=flink_clusters,
+    check=_metrics,
+    scope="stack",
+    admission="the reporter's options stand in another object",
+)
+
+
+def _rest(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
+    if cluster.job_manager.is_session:
+        return
+    for key in ("web.submit.enable", "web.cancel.enable"):
+        if cluster.configuration.get(key, "true").lower() != "false":
+            yield f"{key} is {cluster.configuration.get(key, 'not set, which means true')}"
+
+
+REST = rule(
+    id="flink-rest-closed",
+    description="The REST port has no authentication: whoever reaches it runs code there, or stops the job.",
+    remedy="set web.submit.enable and web.cancel.enable to false",
+    subjects=flink_clusters,
+    check=_rest,
+    scope="stack",
+    admission="the options stand in another object",
+)
+
+_OPAQUE = "its objects are made by the provider and not seen here; use helm.v4.Chart or yaml.v2.ConfigGroup"
+
+
+def _opaque(resource: Resource, _: Bounds) -> Iterator[str]:
+    if resource.type.endswith(":Release"):
+        raise CannotJudgeError(_OPAQUE)
+    raise CannotJudgeError("a patch is a part of an object, and the whole is not in this stack")
+    yield
+
+
+OPAQUE = rule(
+    id="manifests-visible",
+    description="What is made out of the pack's sight is not judged by any rule.",
+    remedy="",
+    subjects=lambda stack: (
+        each
+        for each in stack.resources
+        if each.type.startswith("kubernetes:") and each.type.endswith((":Release", "Patch"))
+    ),
+    check=_opaque,
+    admission="it is about what the pack sees; the API server sees every object",
+)
+
+RULES = (OPAQUE, NAMESPACE, PINNED, PLAIN_ENV, PLAIN_FILES, SHIPPED, METRICS, REST)

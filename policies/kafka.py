@@ -1,0 +1,112 @@
+"""Kafka in a stack: brokers with the properties that they get, and topics, whoever makes them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from policies.plain import CannotJudgeError, field, items, known, mapping
+from policies.programs import KAFKA, surely_runs
+from policies.resources import Container, KubeObject, Stack
+from policies.scaling import replicas_at_most
+
+DEFAULT_MAX_TRANSACTION_MILLIS = 900_000  # transaction.max.timeout.ms
+DEFAULT_MESSAGE_BYTES = 1_048_588  # message.max.bytes, max.message.bytes
+
+_PROPERTY = re.compile(r"^\s*([A-Za-z0-9.]+)\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaBrokers:
+    """The brokers of one workload."""
+
+    container: Container
+    stack: Stack
+
+    @property
+    def urn(self) -> str:
+        return self.container.urn
+
+    @property
+    def where(self) -> str:
+        return self.container.where
+
+    @property
+    def owner(self) -> KubeObject:
+        return self.container.pod.owner
+
+    @property
+    def count(self) -> int:
+        return replicas_at_most(self.stack, self.owner)
+
+    @cached_property
+    def files(self) -> dict[str, dict[str, str]]:
+        """The properties files of the brokers, by name, and what the environment says (KAFKA_...), as `environment`."""
+        found: dict[str, dict[str, str]] = {}
+        for volume in items(self.container.pod.spec, "volumes"):
+            name = field(volume, "configMap", "name")
+            config = self.stack.find("ConfigMap", self.owner.namespace, str(name)) if name else None
+            for file, text in mapping(config.body, "data").items() if config else ():
+                if file.endswith(".properties") and "log4j" not in file:
+                    found[file] = dict(_PROPERTY.findall(str(known(text))))
+        # What the public images do: KAFKA_MIN_INSYNC_REPLICAS is min.insync.replicas.
+        env = {
+            name.removeprefix("KAFKA_").lower().replace("_", "."): str(known(value))
+            for name, value in self.container.env.items()
+            if name.startswith("KAFKA_") and not name.endswith("_OPTS")
+        }
+        return {**found, **({"environment": env} if env else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A topic; `brokers` is how many there are, if the stack says."""
+
+    urn: str
+    where: str
+    replicas: Any
+    config: dict[str, Any]
+    brokers: int | None
+
+    def number(self, key: str) -> int | None:
+        """A number of the topic's configuration, if it is there."""
+        value = known(self.config.get(key))
+        try:
+            return None if value is None else int(value)
+        except ValueError:
+            raise CannotJudgeError(f"{key} = {value!r} is no whole number") from None
+
+
+@lru_cache(maxsize=2)  # each rule asks again
+def kafkas(stack: Stack) -> tuple[KafkaBrokers, ...]:
+    """All brokers in the stack."""
+    return tuple(
+        KafkaBrokers(container=container, stack=stack)
+        for container in stack.containers
+        if surely_runs(container, KAFKA)
+    )
+
+
+def topics(stack: Stack) -> Iterator[Topic]:
+    """All topics: of this platform, of the Kafka provider (`kafka:index/topic:Topic`), of Strimzi."""
+    brokers = max((each.count for each in kafkas(stack)), default=None)
+    for resource in stack.resources:
+        kind, properties = resource.type.rpartition(":")[2], resource.properties
+        if kind == "Topic" and "kafka" in resource.type:
+            there = field(properties, "connection", "brokers")
+            yield Topic(
+                urn=resource.urn,
+                where=f"topic {field(properties, 'topic') or field(properties, 'name') or resource.name}",
+                replicas=field(properties, "replicas") or field(properties, "replicationFactor"),
+                config=mapping(properties, "config"),
+                brokers=brokers if there is None else int(there),
+            )
+    for each in stack.of_kind("KafkaTopic"):
+        yield Topic(
+            urn=each.urn,
+            where=each.where,
+            replicas=field(each.body, "spec", "replicas"),
+            config=mapping(each.body, "spec", "config"),
+            brokers=brokers,
+        )

@@ -1,0 +1,15 @@
+"""docs/policies.md is made from the rules."""
+
+from policies.pack import RULES
+from policies.table import text
+from stacks.settings import ROOT
+
+
+def test_the_table_is_current() -> None:
+    assert (ROOT / "docs" / "policies.md").read_text() == text(), "run: python -m policies.table > docs/policies.md"
+
+
+def test_every_rule_is_there_with_its_id_first() -> None:
+    lines = text().splitlines()
+    assert [line for rule in RULES for line in lines if line.startswith(f"| `{rule.id}` | {rule.description}")] != []
+    assert len({rule.id for rule in RULES}) == len(RULES)

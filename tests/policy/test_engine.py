@@ -1,0 +1,184 @@
+"""Rules as the engine runs them: through the SDK, with its proxies, and with values that are not known yet."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidationArgs
+from pulumi_policy.policy import PolicyResource
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, unknown_checking_proxy
+
+from policies.__main__ import policy
+from policies.engine import Judge, UnjudgedError, plain
+from policies.headroom import HOLDS_PROCESS, JVM_HEAP
+from policies.hygiene import OPAQUE
+from policies.memory import BOUNDED, NAMESPACE
+from policies.pack import RULES, Configuration, configuration, judge
+from policies.plain import Unknown
+from policies.rescale import NOT_FIXED
+from policies.resources import Resource, Stack
+from policies.rules import Level, Rule
+from tests.policy.examples import BAD, KAFKA, MAIN, TM, ZK, Bad, Document, changed, good, resources, stack
+
+
+def engine(documents: list[Document], rule: Rule, **bounds: Any) -> tuple[list[str], str]:
+    """What the engine is told of a stack: violations, and the note of what could not be judged."""
+    judge_ = Judge()
+    told: list[str] = []
+    notes: list[str] = []
+
+    def report(message: str, _urn: str | None) -> None:
+        told.append(message)
+
+    def attempt(run: Callable[[], None]) -> None:
+        try:
+            run()
+        except UnjudgedError as error:
+            notes.append(error.message)
+
+    everything = list(resources(documents))
+    options: Any = None
+    for each, document in zip(everything, documents, strict=True):
+        args = ResourceValidationArgs(
+            each.type, unknown_checking_proxy(document), each.urn, each.name, options, None, bounds
+        )
+        attempt(lambda args=args: judge_.resource(rule if rule.scope == "object" else BOUNDED, args, report))
+    if rule.scope == "stack":
+        told.clear()
+        notes.clear()
+        # What the API server makes of it: a Deployment has one replica where nobody said.
+        for document in documents:
+            if document["kind"] == "Deployment":
+                document["spec"].setdefault("replicas", 1)
+        shown = [
+            PolicyResource(
+                each.type, unknown_checking_proxy(document), each.urn, each.name, options, None, None, [], {}
+            )
+            for each, document in zip(everything, documents, strict=True)
+        ]
+        attempt(lambda: judge_.stack(rule, StackValidationArgs(shown, bounds), report))
+    return told, "\n".join(notes)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_the_good_stack_passes_through_the_sdk(rule: Rule) -> None:
+    assert engine(good(), rule) == ([], "")
+
+
+_FIRST = {bad.rule: bad for bad in BAD}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.id in _FIRST], ids=lambda rule: rule.id)
+def test_a_bad_stack_is_refused_through_the_sdk(rule: Rule) -> None:
+    documents, _ = changed(_FIRST[rule.id])
+    # As they come from the engine: numbers are floats.
+    bounds = {"container-memory-limit": {"maxMib": 4096.0}, "namespace-memory-limit": {"maxMib": 20480.0}}.get(
+        rule.id, {}
+    )
+    told, _ = engine(documents, rule, **bounds)
+    assert told
+    assert all(rule.remedy in text for text in told)
+
+
+def test_replicas_that_only_the_api_server_wrote_are_not_fixed_ones() -> None:
+    assert engine(good(), NOT_FIXED) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "at", "path", "value", "told"),
+    [
+        (BOUNDED, ZK, f"{MAIN}/resources/limits/memory", UNKNOWN_STRING_VALUE, "resources.limits.memory is not known"),
+        (BOUNDED, ZK, f"{MAIN}", UNKNOWN_STRING_VALUE, "spec.template.spec.containers[0] is not known"),
+        (BOUNDED, ZK, "spec/template", UNKNOWN_STRING_VALUE, "spec.template is not known"),
+        (HOLDS_PROCESS, TM, f"{MAIN}/resources/limits/memory", UNKNOWN_STRING_VALUE, "limits.memory is not known"),
+        (HOLDS_PROCESS, "ConfigMap/flink-config", "data/config.yaml", UNKNOWN_STRING_VALUE, "data.config.yaml is not"),
+        (
+            HOLDS_PROCESS,
+            "ConfigMap/flink-config",
+            "metadata/name",
+            "another",
+            "ConfigMap flink-config, which it mounts",
+        ),
+        (JVM_HEAP, ZK, f"{MAIN}/env/0/value", UNKNOWN_STRING_VALUE, "env[0].value is not known"),
+        (NAMESPACE, KAFKA, "spec/replicas", UNKNOWN_NUMBER_VALUE, "spec.replicas is not known"),
+    ],
+)
+def test_what_is_not_known_is_told_and_is_no_violation(rule: Rule, at: str, path: str, value: str, told: str) -> None:
+    documents, _ = changed(Bad(rule.id, at, path, value))
+    violations, note = engine(documents, rule)
+    assert violations == []
+    assert "cannot be judged at preview" in note
+    assert told in note
+
+
+def test_what_is_unknown_beside_it_hides_no_violation() -> None:
+    documents, document = changed(Bad("", KAFKA, f"{MAIN}/resources/limits/memory", UNKNOWN_STRING_VALUE))
+    del documents[documents.index(document) - 3]["spec"]["template"]["spec"]["containers"][0]["resources"]
+    violations, note = engine(documents, BOUNDED)
+    assert len(violations) == 1
+    assert "StatefulSet dev/zookeeper, container zookeeper" in violations[0]
+    assert "StatefulSet dev/kafka, container kafka: cannot be judged" in note
+
+
+@pytest.mark.parametrize("kind", ["helm.sh/v3:Release", "apps/v1:DeploymentPatch"])
+def test_what_the_pack_cannot_see_into_is_told(kind: str) -> None:
+    resource = Resource(type=f"kubernetes:{kind}", name="theirs", urn="urn", properties={})
+    (finding,) = OPAQUE.judge(Stack((resource,)), {})
+    assert finding.open
+    assert "theirs: cannot be judged at preview" in finding.text
+
+
+def test_properties_become_plain() -> None:
+    proxied = unknown_checking_proxy({"a": [1.0, 2.5, {"b": UNKNOWN_STRING_VALUE}], "c": True, "d": None})
+    assert plain(proxied) == {"a": [1, 2.5, {"b": Unknown("a[2].b")}], "c": True, "d": None}
+
+
+def test_levels_and_bounds_have_a_schema_that_the_engine_checks() -> None:
+    for rule in RULES:
+        made = policy(rule)
+        assert made.enforcement_level == EnforcementLevel.MANDATORY
+        assert set(made.config_schema.properties if made.config_schema else {}) == set(rule.settings)
+        for setting in rule.settings.values():
+            assert {"type", "description", "default"} <= setting.schema.keys()
+
+
+def test_a_disabled_rule_finds_nothing_and_an_advisory_one_does() -> None:
+    documents, _ = changed(_FIRST["image-pinned"])
+    off, told = Configuration({"image-pinned": "disabled"}), Configuration({"image-pinned": "advisory"})
+    assert judge(stack(documents), off) == []
+    assert [finding.rule for finding in judge(stack(documents), told)] == ["image-pinned"]
+    (rule,) = [rule for rule in RULES if rule.id == "image-pinned"]
+    assert (off.level(rule), told.level(rule)) == (Level.DISABLED, Level.ADVISORY)
+    assert Configuration({"all": "advisory", "image-pinned": {"digest": True}}).level(rule) is Level.ADVISORY
+    assert configuration("dev").level(rule) is Level.MANDATORY
+
+
+def test_work_grows_with_the_number_of_resources_and_no_faster() -> None:
+    """Two hundred resources are to take less than 3 s, whatever else the machine does: what counts is calls."""
+
+    def calls(copies: int) -> int:
+        documents: list[Document] = []
+        for copy in range(copies):
+            documents += [each | {"metadata": each["metadata"] | {"namespace": f"n{copy}"}} for each in good()]
+        of, count = stack(documents), 0
+
+        def counted(_frame: object, event: str, _argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(counted)
+        try:
+            judge(of, Configuration({}))
+        finally:
+            sys.setprofile(None)
+        return count
+
+    few, many = calls(6), calls(12)  # 90 and 180 resources
+    assert many < 2.3 * few
+
+
+def test_findings_are_equal_whichever_way_the_properties_came() -> None:
+    documents, _ = changed(_FIRST["flink-limit-holds-process"])
+    told, _ = engine(documents, HOLDS_PROCESS)
+    assert told == [finding.text for finding in HOLDS_PROCESS.judge(stack(documents), {})]
