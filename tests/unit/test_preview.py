@@ -1,0 +1,218 @@
+"""Comments on pull requests, made from event logs of real previews and drifts, cut down to what matters.
+
+They are what `pulumi preview --event-log` wrote (`refresh --preview-only` for the drift), without debug messages and
+what does not change.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from preview.comment import LIMIT, comment, refusals
+from preview.diff import changes
+from preview.events import MASK, Preview, Step, parse
+
+LOGS = Path(__file__).parent / "previews"
+
+
+def recorded(name: str) -> Preview:
+    return parse((LOGS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines())
+
+
+def told(name: str) -> str:
+    return comment(recorded(name), "dev")
+
+
+def test_no_change_is_one_line() -> None:
+    assert told("no-change") == "<!-- preview of stack dev -->\n\n### Preview of `dev`: no changes, 34 unchanged\n"
+    assert refusals(recorded("no-change")) == []
+
+
+def test_a_topic_is_told_property_by_property() -> None:
+    assert told("topic-changed").splitlines()[2:] == [
+        "### Preview of `dev`: 1 to update, 33 unchanged",
+        "",
+        "#### Changed (1)",
+        "",
+        "- update `Topic events`",
+        '  - `config["retention.ms"]`: `86400000` → `172800000`',
+        "  - `partitions`: `4` → `6`",
+    ]
+
+
+def test_a_first_creation_is_folded() -> None:
+    text = told("first-creation")
+    assert "### Preview of `dev`: 32 to create\n\n<details><summary>Created (32)</summary>\n" in text
+    assert text.endswith("</details>\n")
+    assert "- create `Topic dead-letters`\n" in text
+    assert "`kubeconfig`: `[secret]`" in text
+    assert "- `apiVersion`" not in text
+
+
+def test_settings_that_are_refused_are_told_as_they_are() -> None:
+    text = told("memory-too-small")
+    assert refusals(recorded("memory-too-small")) == ["the engine failed"]
+    assert "a TaskManager of 600 MiB is too small for Flink" in text
+    assert "the smallest that works is 1089 MiB" in text
+    assert "non-zero exit code" not in text  # says nothing beside the error that brought it about
+
+
+def test_a_limit_below_the_process_size_is_refused_by_the_pack_with_the_figures() -> None:
+    text = told("limit-below-process-size")
+    assert refusals(recorded("limit-below-process-size")) == ["1 mandatory policy violation"]
+    assert "- **`flink-limit-holds-process`** (mandatory) on `Deployment claims-taskmanager`" in text
+    assert "the memory limit is 1528 MiB, below the process size that Flink derives, 1728 MiB" in text
+    assert "containers[taskmanager].resources.limits.memory`: `1728Mi` → `1528Mi`" in text
+    assert text.index("flink-limit-holds-process") < text.index("#### Changed")
+
+
+def test_an_ensemble_that_shrinks_loses_data_in_bold_and_its_text_is_a_diff() -> None:
+    text = told("ensemble-shrunk")
+    assert "- **delete `PersistentVolumeClaim data-zookeeper-1`** — its data is lost; protection was lifted" in text
+    assert "    -server.3=zookeeper-2.zookeeper-headless.dev.svc:2888:3888\n" in text
+    assert "  - `spec.replicas`: `3` → `1`" in text
+    assert text.index("Deleted or replaced") < text.index("Changed")
+    assert refusals(recorded("ensemble-shrunk")) == []
+
+
+def test_the_same_is_refused_where_the_stack_protects_data() -> None:
+    lifted = recorded("ensemble-shrunk")
+    preview = replace(lifted, config={**lifted.config, "streaming-platform:dataProtection": "true"})
+    assert preview.result == "succeeded"  # the engine itself would go on: the claims are not protected in this state
+    assert refusals(preview) == ["2 deletions or replacements of protected data"]
+    assert "it is protected: keep it, or first apply `dataProtection: false`" in comment(preview, "dev")
+
+
+def test_what_the_state_protects_is_refused() -> None:
+    preview = recorded("protected-topic-removed")
+    assert preview.result == "failed"
+    assert refusals(preview) == ["1 deletion or replacement of protected data"]
+    assert "**delete `Topic events`** — its data is lost, and it is protected" in comment(preview, "dev")
+
+
+def test_a_replacement_is_one_step_with_its_reason() -> None:
+    text = told("stateful-set-replaced")
+    assert "### Preview of `dev`: 1 to replace, " in text
+    assert "- **replace `StatefulSet zookeeper`** — all its pods stop; protection was lifted\n" in text
+    assert "  - `metadata.name` (**forces the replacement**): `zookeeper` → `zookeeper-ensemble`" in text
+
+
+def test_a_replacement_that_the_api_server_refuses_comes_with_its_error() -> None:
+    text = told("stateful-set-refused")
+    assert refusals(recorded("stateful-set-refused")) == ["the engine failed"]
+    assert text.index("updates to statefulset spec for fields other than") < text.index("**replace `StatefulSet")
+
+
+def test_a_secret_that_may_have_changed_is_named_and_not_shown() -> None:
+    text = told("secret-changed")
+    assert "- update `Provider kubernetes`\n  - `kubeconfig`: `[secret]`, perhaps changed" in text
+
+
+def test_policy_violations_come_first() -> None:
+    preview = recorded("policy-violation")
+    text = comment(preview, "dev")
+    assert refusals(preview) == ["2 mandatory policy violations"]
+    assert text.index("#### Policy violations (2)") < text.index("Created")
+    assert "- **`container-memory-bounded`** (mandatory) on `Pod scratch`" in text
+    assert "set request and limit to what the process needs at most" in text
+    assert "Errors" not in text
+
+
+def test_an_unmarked_secret_is_masked_by_its_name() -> None:
+    assert "not-to-be-shown" in (LOGS / "policy-violation.jsonl").read_text(encoding="utf-8")
+    assert "not-to-be-shown" not in told("policy-violation")
+
+
+def test_a_drift_is_told_as_one() -> None:
+    preview = recorded("drift")
+    text = comment(preview, "dev", what="Drift")
+    assert "### Drift of `dev`: 1 drifted, 34 unchanged" in text
+    assert "    -tickTime=3000\n    +tickTime=1000\n" in text
+    assert refusals(preview) == ["1 resource of the cluster not as the stack left them"]
+
+
+def test_an_engine_that_was_killed_is_no_success() -> None:
+    lines = (LOGS / "topic-changed.jsonl").read_text(encoding="utf-8").splitlines()
+    whole = [line for line in lines if '"summaryEvent"' not in line and '"cancelEvent"' not in line]
+    assert refusals(parse(whole)) == ["the engine failed"]
+    assert refusals(parse([*whole[:-1], whole[-1][:100]])) == ["the engine failed"]
+    assert refusals(parse([])) == ["the engine failed"]
+
+
+def test_a_preview_too_large_for_a_comment_says_what_is_missing() -> None:
+    urn = "urn:pulumi:dev::streaming-platform::pulumi-python:dynamic/kafka:Topic::orders-{}"
+    made = [
+        Step(op="create", urn=urn.format(n), type="pulumi-python:dynamic/kafka:Topic", new={"topic": "x" * 200})
+        for n in range(3000)
+    ]
+    gone = [
+        Step(op="delete", urn=urn.format(n), type="pulumi-python:dynamic/kafka:Topic", protected=n == 4999)
+        for n in range(3000, 5000)
+    ]
+    text = comment(Preview(steps=(*made, *gone), result="succeeded"), "dev")
+    assert len(text.encode()) <= LIMIT
+    assert "### Preview of `dev`: 2000 to delete, 3000 to create" in text
+    assert " deletions or replacements are left out: a comment has no room for more." in text
+    assert " creations are left out: a comment has no room for more." in text
+    assert text.count("<details>") == text.count("</details>") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths", "expected"),
+    [
+        ({"a": 1}, {"a": 1}, {}, []),
+        ({"a": 1}, {"a": "1"}, {}, ["a"]),
+        ({"a": None}, {}, {}, ["a"]),
+        ({"a": 0}, {"a": False}, {}, ["a"]),
+        ({"a.b": 1}, {"a.b": 2}, {}, ['["a.b"]']),
+        (
+            {"e": [{"name": "x", "v": 1}, {"name": "y"}]},
+            {"e": [{"name": "y"}, {"name": "x", "v": 2}]},
+            {},
+            ["e", "e[x].v"],
+        ),
+        ({"e": [1, 2]}, {"e": [1]}, {}, ["e[1]"]),
+        ({"s": MASK}, {"s": MASK}, {"s": "update"}, ["s"]),
+        ({"s": MASK}, {"s": MASK}, {}, ["s"]),
+        ({"e": [{"name": "x", "v": 1}]}, {"e": [{"name": "x", "v": 2}]}, {"e[0].v": "update"}, ["e[x].v"]),
+    ],
+)
+def test_properties_that_differ(
+    old: dict[str, object], new: dict[str, object], paths: dict[str, str], expected: list[str]
+) -> None:
+    step = Step(op="update", urn="urn::a", type="t", old=old, new=new, paths=paths)
+    assert [change.where for change in changes(step)] == expected
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"password": "hidden"},
+        {"env": [{"name": "DB_PASSWORD", "value": "hidden"}]},
+        {"args": ["--api-token", "hidden"]},
+        {"args": ["--password=hidden"]},
+        {"data": {"app.properties": "a=b\nsasl.password = hidden\n"}},
+        {"data": {"app.yaml": 'access_key: "hidden"'}},
+        {"data": {"tls": "-----BEGIN RSA PRIVATE KEY-----\nhidden\n-----END RSA PRIVATE KEY-----"}},
+        {"jwt": "Bearer eyJhbGciOiJub25lIn0.hidden.hidden"},
+        {"nested": {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "hidden"}},
+    ],
+)
+def test_secrets_are_masked_wherever_they_stand(properties: dict[str, object]) -> None:
+    urn = "urn:pulumi:dev::p::kubernetes:core/v1:ConfigMap::a"
+    metadata = {"op": "update", "urn": urn, "type": "kubernetes:core/v1:ConfigMap", "old": {"inputs": {"x": 1}}}
+    event = {"resourcePreEvent": {"metadata": {**metadata, "new": {"inputs": properties}}}}
+    text = comment(parse([json.dumps(event)]), "dev")
+    assert "hidden" not in text
+    assert MASK in text
+
+
+def test_a_kubernetes_secret_is_masked_though_nothing_marks_it() -> None:
+    urn = "urn:pulumi:dev::p::kubernetes:core/v1:Secret::a"
+    metadata = {"op": "create", "urn": urn, "type": "kubernetes:core/v1:Secret", "old": None}
+    event = {"resourcePreEvent": {"metadata": {**metadata, "new": {"inputs": {"data": {"key": "aGlkZGVu"}}}}}}
+    text = comment(parse([json.dumps(event)]), "dev")
+    assert "`data.key`: `[secret]`" in text
+    assert "aGlkZGVu" not in text

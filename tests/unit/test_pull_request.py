@@ -1,0 +1,206 @@
+"""What the pull-request check is made of beside the comment: stacks, preflight, posting, and the workflow files."""
+
+import http.server
+import json
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.paths import ROOT
+from local.progress import LocalError
+from local.tools import actionlint, ensure_tools
+from preview import engine
+from preview.comment import marker
+from preview.github import PullRequest
+from preview.preflight import missing, unreachable
+from preview.stacks import kinds, touched
+from stacks.settings import load_file
+
+ALL = ["cluster", "dev", "ops", "test"]
+ENVIRONMENTS = ["dev", "ops", "test"]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("stacks/Pulumi.ops.yaml", ["ops"]),
+        ("stacks/Pulumi.gone.yaml", []),
+        ("stacks/schema.json", []),
+        ("stacks/cluster.py", ["cluster"]),
+        ("stacks/environment.py", ENVIRONMENTS),
+        ("stacks/models.py", ALL),
+        ("components/isolation.py", ["cluster"]),
+        ("components/zookeeper.py", ENVIRONMENTS),
+        ("components/kafka/admin.py", ENVIRONMENTS),
+        ("components/kafka/removed.py", ENVIRONMENTS),
+        ("components/base.py", ALL),
+        ("jobs/src/main/java/streaming/jobs/Claim.java", ENVIRONMENTS),
+        ("jobs/README.md", []),
+        ("__main__.py", ALL),
+        ("requirements.txt", ALL),
+        ("policies/memory.py", ALL),
+        ("local/tools.py", ALL),
+        ("local/modules/pulumi-resource-random/go.mod", ALL),
+        (".github/workflows/preview.yml", ALL),
+        ("local/kube.py", []),
+        ("README.md", []),
+        ("docs/runbook.md", []),
+        ("tests/unit/test_stacks.py", []),
+        ("", []),
+    ],
+)
+def test_a_file_touches_the_stacks_that_are_built_with_it(file: str, expected: list[str]) -> None:
+    assert touched(ROOT, [file]) == expected
+
+
+def test_the_stacks_of_several_files_are_named_once_and_in_order() -> None:
+    assert touched(ROOT, ["stacks/Pulumi.test.yaml", "components/isolation.py", "README.md"]) == ["cluster", "test"]
+    assert kinds(ROOT) == {"cluster": "cluster", **dict.fromkeys(ENVIRONMENTS, "environment")}
+
+
+def _lacks(stack: str, environment: dict[str, str], file: dict[str, object] | None = None) -> list[str]:
+    return [
+        each.split(" ")[0] for each in missing(file or {}, load_file(ROOT / f"stacks/Pulumi.{stack}.yaml"), environment)
+    ]
+
+
+def test_the_preflight_names_all_that_is_missing_at_once(tmp_path: Path) -> None:
+    salted: dict[str, object] = {"encryptionsalt": "v1:x"}
+    ready = {"PULUMI_BACKEND_URL": "s3://states", "PULUMI_CONFIG_PASSPHRASE": "x"}
+    assert _lacks("dev", {}) == ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "its"]
+    assert _lacks("dev", {}, {"secretsprovider": "awskms://key"}) == ["PULUMI_BACKEND_URL"]
+    assert _lacks("dev", ready, salted) == []
+    assert _lacks("dev", {"PULUMI_BACKEND_URL": "https://api.pulumi.com"}) == ["PULUMI_ACCESS_TOKEN"]
+    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": "file:///not/there"}, salted) == ["PULUMI_BACKEND_URL"]
+    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": f"file://{tmp_path}"}, salted) == []
+    assert _lacks("cluster", ready, salted) == ["KUBECONFIG"]
+
+
+def test_an_api_server_that_takes_no_connection_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        kubeconfig = json.dumps({"clusters": [{"cluster": {"server": f"https://127.0.0.1:{port}"}}]})
+        assert unreachable(kubeconfig) == []
+    [found] = unreachable(kubeconfig)
+    assert f"https://127.0.0.1:{port} takes no connection from here: Connection refused" in found
+
+
+class _GitHub(http.server.BaseHTTPRequestHandler):
+    """GitHub's comments on one pull request, two to a page."""
+
+    comments: list[dict[str, Any]]
+
+    def _answer(self, value: object, code: int = 200, link: str = "") -> None:
+        self.send_response(code)
+        if link:
+            self.send_header("Link", link)
+        self.end_headers()
+        self.wfile.write(json.dumps(value).encode())
+
+    def _body(self) -> dict[str, str]:
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def do_GET(self) -> None:
+        page = int(self.path.partition("&page=")[2] or 1)
+        base = f"http://{self.headers['Host']}{self.path.partition('&page=')[0]}"
+        more = f'<{base}&page=1>; rel="first", <{base}&page={page + 1}>; rel="next"'
+        self._answer(self.comments[2 * page - 2 : 2 * page], link=more if len(self.comments) > 2 * page else "")
+
+    def do_POST(self) -> None:
+        if self.headers["Authorization"] != "Bearer token":
+            self._answer({"message": "Resource not accessible by integration"}, 403)
+            return
+        identity = len(self.comments) + 1
+        self.comments.append({"id": identity, "user": {"type": "Bot"}, "html_url": f"new-{identity}", **self._body()})
+        self._answer(self.comments[-1], 201)
+
+    def do_PATCH(self) -> None:
+        comment = self.comments[int(self.path.rpartition("/")[2]) - 1]
+        comment |= self._body()
+        self._answer(comment)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def comments() -> Iterator[tuple[list[dict[str, Any]], str]]:
+    """The comments of a pull request, and the address of the API that serves them."""
+    known: list[dict[str, Any]] = []
+    handler = type("Handler", (_GitHub,), {"comments": known})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True).start()
+    yield known, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_each_stack_has_one_comment_which_is_updated_in_place(comments: tuple[list[dict[str, Any]], str]) -> None:
+    known, api = comments
+    pull_request = PullRequest(repository="team/platform", number=7, token="token", api=api)
+    pretended = {"id": 1, "user": {"type": "User"}, "html_url": "a", "body": f"{marker('dev')}\nby hand"}
+    known += [pretended, {**pretended, "id": 2, "user": {"type": "Bot"}, "body": "another bot"}]
+    assert pull_request.put("dev", f"{marker('dev')}\nfirst") == "new-3"
+    assert pull_request.put("ops", f"{marker('ops')}\nfirst") == "new-4"
+    assert pull_request.put("dev", f"{marker('dev')}\nsecond") == "new-3"
+    assert [comment["body"].rpartition("\n")[2] for comment in known] == ["by hand", "another bot", "second", "first"]
+
+
+def test_a_token_without_rights_is_told_with_the_remedy(comments: tuple[list[dict[str, Any]], str]) -> None:
+    pull_request = PullRequest(repository="team/platform", number=7, token="other", api=comments[1])
+    with pytest.raises(LocalError, match=r"403 .*: the job needs `permissions: pull-requests: write`"):
+        pull_request.put("dev", "text")
+
+
+def _pulumi(tmp_path: Path, script: str) -> dict[str, str]:
+    program = tmp_path / "pulumi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+def test_an_engine_that_fails_before_its_first_event_is_told_by_what_it_printed(tmp_path: Path) -> None:
+    found = engine.look(engine.PREVIEW, "dev", [], _pulumi(tmp_path, "echo error: incorrect passphrase >&2; exit 255"))
+    assert (found.result, found.errors) == ("failed", ("error: incorrect passphrase",))
+
+
+def test_an_engine_that_ends_well_without_events_is_no_success(tmp_path: Path) -> None:
+    assert engine.look(engine.PREVIEW, "dev", [], _pulumi(tmp_path, "exit 0")).result == "failed"
+
+
+def test_the_workflow_files_are_clean() -> None:
+    directory, _ = ensure_tools([actionlint()])
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert len(files) == 2
+    said = subprocess.run(
+        [directory / "actionlint", "-color=false", *files], capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_the_linter_would_find_something(tmp_path: Path) -> None:
+    directory, _ = ensure_tools([actionlint()])
+    bad = tmp_path / "bad.yml"
+    text = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
+    bad.write_text(text.replace("needs.stacks.outputs.stacks", "needs.stacks.outputs.missing"), encoding="utf-8")
+    said = subprocess.run([directory / "actionlint", "-color=false", bad], capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert 'property "missing" is not defined' in said.stdout
+
+
+def test_no_workflow_gives_secrets_to_a_fork() -> None:
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = file.read_text(encoding="utf-8")
+        assert "pull_request_target:" not in text
+        assert "workflow_run:" not in text
+        assert "\npermissions: {}\n" in text
+        assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+        for use in (line.strip() for line in text.splitlines() if "uses:" in line):
+            name, _, version = use.partition("@")
+            assert len(version.split(" ")[0]) == 40, f"{name} is not pinned to a commit"
