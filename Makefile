@@ -15,7 +15,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-rescale bench-upgrades
+.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,17 @@ test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|
 check: .venv ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
+bench-autoscaling: .venv ## a load step: how TaskManagers come, are used, and leave again (20 min)
+	@.venv/bin/python -m bench.autoscaling --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
 bench-rescale: .venv ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
 	@.venv/bin/python -m bench.rescale --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 bench-upgrades: .venv ## ten upgrades under load, one killed half-way: what is lost
 	@.venv/bin/python -m bench.upgrades --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
+bench-logging: .venv ## what becomes of lines that a job logs, and what shipping them costs it
+	@.venv/bin/python -m bench.logging --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 .venv: requirements.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \

@@ -43,6 +43,11 @@ class Kube:
         text = self.run("get", *words, "-o", "json", "--ignore-not-found")
         return json.loads(text) if text.strip() else {}
 
+    def items(self, *words: str) -> list[dict[str, Any]]:
+        """The objects of a kind or of several, such as `pods -l app=x`; none is an empty list."""
+        # kubectl prints nothing at all for an empty list when asked to ignore what is not found.
+        return self.get(*words).get("items", [])
+
     @contextmanager
     def forward(self, target: str, port: int) -> Generator[str]:
         """Forward a free local port to a pod's or Service's port; yields `127.0.0.1:<local port>`."""

@@ -12,10 +12,13 @@ from local import images, preflight
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE
 from local.paths import ROOT, cache, lock, private, state, write
+from local.preflight import builds_fluentd, ships_logs
 from local.progress import LocalError, run, say, step
-from local.pulumi import Workspace, environment_settings, stack_file
+from local.pulumi import Workspace, environment_settings, stack_file, with_settings
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
-from stacks.settings import EnvironmentSettings, flink_image, load_file
+from preview import engine
+from preview.comment import comment, refusals
+from stacks.settings import FLUENTD_RECIPE, EnvironmentSettings, flink_image, load_file, log_image
 
 STACKS = ("cluster", "dev")  # what `make up` applies, in this order
 ENVIRONMENTS = ("dev", "test", "ops")
@@ -73,9 +76,12 @@ def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Im
         if cluster.jar
     ]
     if not public:
-        return made
+        fluentd = [images.on_public(log_image(settings), FLUENTD_RECIPE)] if builds_fluentd(settings) else []
+        return [*made, *fluentd]
     named = [PAUSE_IMAGE, HELPER_IMAGE, settings.images.zookeeper, settings.images.kafka]
     named += [cluster.image for _, cluster in clusters if cluster.image]
+    if ships_logs(settings):
+        named.append(log_image(settings))
     return [*map(images.ensure, dict.fromkeys(named)), *made]
 
 
@@ -90,9 +96,15 @@ def workspace(target: Target) -> Workspace:
             raise LocalError(f"there is no local cluster {target.name}: make up makes one")
         at = lifecycle.layout(target.name, directory)
         kubeconfig = lifecycle.kubeconfig(at)
-        overlay = {stack: {"kafka": {"adminPort": at.admin_port}} for stack in ENVIRONMENTS}
+        overlay = {stack: {"kafka": {"adminPort": at.admin_port}, **_on_node(stack)} for stack in ENVIRONMENTS}
         overlay["cluster"] = {"server": at.server, "context": at.context}
     return Workspace(state=target.state, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
+
+
+def _on_node(stack: str) -> Mapping[str, Mapping[str, object]]:
+    """What a local node ships logs with, unless the stack names an image: the collector, which can be built here."""
+    logging = environment_settings(stack_file(stack)).logging
+    return {} if logging.image else {"logging": {"agent": "opentelemetryCollector"}}
 
 
 def up(target: Target) -> bool:
@@ -103,6 +115,9 @@ def up(target: Target) -> bool:
         return _up_elsewhere(target, settings)
     lifecycle.check_name(target.name)
     lifecycle.check_machine()
+    if over := _on_node("dev"):
+        settings = with_settings(stack_file("dev"), over)
+        say("  logs: shipped by the OpenTelemetry Collector here, which can be built; the image of fluentd cannot")
     with lock(private(target.state) / ".up.lock"):
         with ThreadPoolExecutor(1) as pool:
             loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
@@ -136,11 +151,17 @@ def apply(target: Target) -> bool:
 
 
 def preview(target: Target, stack: str) -> None:
-    """Show what `pulumi up` would change in a stack, property by property, and what the policy pack says to it."""
+    """Show what `pulumi up` would change in a stack, and what the policy pack says to it, as on a pull request.
+
+    Raises LocalError when it is refused.
+    """
     work = workspace(target)
     if stack != "cluster":
         build_jars(work.settings(stack))  # the names of job images follow from the jars
-    work.pulumi("preview", stack, "--diff", "--policy-pack", "policies")
+    found = work.look(engine.PREVIEW, stack)
+    say(f"\n{comment(found, stack, limit=None)}")
+    if refused := refusals(found):
+        raise LocalError(f"{stack} must not be applied like this: {', '.join(refused)}; see above")
 
 
 def tell_ways(ways: Mapping[str, str], ready: list[images.Image]) -> None:

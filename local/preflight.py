@@ -172,6 +172,16 @@ def metrics(services: Sequence[Mapping[str, Any]]) -> Finding:
     return Finding("metrics API", "failed", "not there, and the autoscaler needs it: install metrics-server")
 
 
+def ships_logs(settings: EnvironmentSettings) -> bool:
+    """Whether any pod has a log sidecar."""
+    return settings.logging.enabled and bool(settings.flink.clusters)
+
+
+def builds_fluentd(settings: EnvironmentSettings) -> bool:
+    """Whether the sidecars run the image of our own recipe."""
+    return ships_logs(settings) and settings.logging.agent == "fluentd" and settings.logging.image is None
+
+
 def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
     """Cores and MiB that the environment's containers request when every autoscaler is at its maximum."""
     cpu = settings.zookeeper.members * settings.zookeeper.cpu + settings.kafka.brokers * settings.kafka.cpu
@@ -182,6 +192,8 @@ def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
         workers, manager = cluster.task_managers, cluster.job_manager
         cpu += manager.replicas * manager.cpu + workers.max * workers.cpu
         mib += manager.replicas * manager.container_mib + workers.max * workers.container_mib
+        cpu += (manager.replicas + workers.max) * settings.logging.pod_cpu
+        mib += (manager.replicas + workers.max) * settings.logging.pod_mib
     return cpu, mib
 
 
@@ -196,7 +208,8 @@ def capacity(
             continue  # asked for below
         if field(pod, "status", "phase") in ("Succeeded", "Failed"):
             continue
-        for container in pod["spec"]["containers"]:
+        sidecars = [c for c in pod["spec"].get("initContainers", []) if c.get("restartPolicy") == "Always"]
+        for container in [*pod["spec"]["containers"], *sidecars]:
             cpu -= quantity(field(container, "resources", "requests", "cpu", default="0"))
             memory -= quantity(field(container, "resources", "requests", "memory", default="0"))
     asked_cpu, asked_mib = requests_at_maximum(settings)
@@ -212,9 +225,10 @@ def capacity(
 def registry(settings: EnvironmentSettings) -> Finding:
     """A registry for the images of our own, where a Flink cluster has any."""
     own = [name for name, cluster in settings.flink.clusters.items() if cluster.jar]
-    if not own:
+    if not own and not builds_fluentd(settings):
         return Finding("images", "ok", "none to be built; the cluster pulls them itself")
-    named = f"Flink cluster {', '.join(own)} runs a jar, whose image"
+    named = f"Flink cluster {', '.join(own)} runs a jar" if own else "logging.agent is fluentd"
+    named += ", whose image"
     if not settings.images.registry:
         return Finding("images", "failed", f"{named} must come from a registry: set images.registry, or give an image")
     if os.geteuid() != 0:

@@ -235,7 +235,7 @@ def status(target: Target) -> None:
     brokers = field(at.get("statefulset", "kafka"), "status", "readyReplicas", default=0)
     members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
     say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
-    say(f"    topics: {', '.join(sorted(settings.kafka.topics))}")
+    say(f"    topics: {', '.join(sorted(settings.topics))}")
     first = next(iter(settings.flink.clusters), CLUSTER)
     say(f"""
   Flink UI:    kubectl -n {at.namespace} port-forward svc/{first}-jobmanager 8081, then http://127.0.0.1:8081

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,10 @@ import yaml
 
 from local.paths import NAME, ROOT, private, write
 from local.progress import LocalError, attend, run, say, warn
-from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, read_file
+from policies.pack import policy_options
+from preview import engine
+from preview.events import Preview
+from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, parse, read_file
 
 STACK_FILES = ROOT / "stacks"
 
@@ -31,6 +34,14 @@ def stack_file(stack: str) -> Path:
 def environment_settings(file: Path) -> EnvironmentSettings:
     """The validated settings in an environment's stack file. Raises SettingsError, or LocalError for another kind."""
     settings = load_file(file)
+    if isinstance(settings, ClusterSettings):
+        raise LocalError(f"{file.name}: this stack holds no environment; name one of dev, test, ops")
+    return settings
+
+
+def with_settings(file: Path, over: Mapping[str, Any]) -> EnvironmentSettings:
+    """The validated settings of an environment's stack file, with others over them."""
+    settings = parse(merge(read_file(file)["config"], {f"{NAME}:{key}": value for key, value in over.items()}))
     if isinstance(settings, ClusterSettings):
         raise LocalError(f"{file.name}: this stack holds no environment; name one of dev, test, ops")
     return settings
@@ -117,14 +128,20 @@ class Workspace:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""
         return run(self._words(command, stack, *options), cwd=ROOT, env=self.environment(stack))
 
+    def look(self, command: Sequence[str], stack: str) -> Preview:
+        """Run one of the engine's commands that change nothing (preview.engine) and return what its events tell."""
+        copy = self.prepare(stack)
+        self._release_dead_lock(stack)
+        return engine.look(command, stack, ["--config-file", str(copy)], self.environment(stack))
+
     def _words(self, command: str, stack: str, *options: str) -> list[str]:
         copy = self.prepare(stack)
         self._release_dead_lock(stack)
         return ["pulumi", command, "--stack", stack, "--config-file", str(copy), "--suppress-permalink=true", *options]
 
     def up(self, stack: str) -> bool:
-        """Apply a stack; return whether anything changed."""
-        self.pulumi("up", stack, "--yes")
+        """Apply a stack, if the policy pack has nothing against it; return whether anything changed."""
+        self.pulumi("up", stack, "--yes", *policy_options(stack))
         words = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1"]
         last = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))[0]
         return any(count for kind, count in last["resourceChanges"].items() if kind != "same")

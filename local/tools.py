@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local.install import GO_ENVIRONMENT, Download, Tool, ensure, go_build
 from local.paths import ROOT, cache, lock
-from local.progress import LocalError, run
+from local.progress import LocalError, run, step
 
 PULUMI = "3.246.0"
 PULUMI_KUBERNETES = "4.25.0"
@@ -23,6 +23,7 @@ ETCD = "3.6.7"
 COREDNS = "1.12.4"
 METRICS_SERVER = "0.9.0"
 LOCAL_PATH_PROVISIONER = "0.0.30"
+ACTIONLINT = "1.7.12"
 
 _SYSTEM = platform.system().lower()
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -202,6 +203,27 @@ def node_tools() -> list[Tool]:
     ]
 
 
+def actionlint() -> Tool:
+    """The linter of the workflow files."""
+    release = f"{_GITHUB}/rhysd/actionlint/releases/download/v{ACTIONLINT}"
+    package = "github.com/rhysd/actionlint"
+    return Tool(
+        name="actionlint",
+        version=ACTIONLINT,
+        programs=["actionlint"],
+        version_arguments=["-version"],
+        modules=["actionlint"],
+        build=lambda out: go_build(
+            "actionlint", out, {"actionlint": f"{package}/cmd/actionlint"}, {f"{package}.version": ACTIONLINT}
+        ),
+        download=Download(
+            url=f"{release}/actionlint_{ACTIONLINT}_{_SYSTEM}_{_ARCH}.tar.gz",
+            checksums=f"{release}/actionlint_{ACTIONLINT}_checksums.txt",
+            member="",
+        ),
+    )
+
+
 def ensure_tools(tools: list[Tool]) -> tuple[Path, dict[str, str]]:
     """Get all tools; return one directory with links to their programs, and {"name version": the way it came}.
 
@@ -261,10 +283,10 @@ def ensure_packages(packages: dict[str, str]) -> str:
         raise LocalError(f"missing: {', '.join(missing)}. Install these with your distribution's package manager")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *missing]
-    with lock(cache() / ".apt.lock"):
+    with lock(cache() / ".apt.lock"), step(f"installing {' and '.join(missing)} with apt-get"):
         try:
             run(install, env=env)
-        except LocalError:
+        except LocalError:  # as a rule the package lists are missing or old
             run(["apt-get", "update"], env=env)
             run(install, env=env)
     return f"installed {', '.join(missing)}"

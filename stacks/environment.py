@@ -6,13 +6,16 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components.base import StorageArgs
+from components.base import PodAdditions, StorageArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
+from components.flink.config import LOG_DIR
 from components.kafka.admin import PodConnection
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
+from components.logging.files import LogFiles
+from components.logging.sidecar import LogSidecar, LogSidecarArgs
 from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
-from stacks.settings import EnvironmentSettings, flink_image
+from stacks.settings import EnvironmentSettings, flink_image, log_image
 
 
 def build(settings: EnvironmentSettings) -> Mapping[str, object]:
@@ -54,6 +57,21 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
         in_cluster,
     )
     topics = _topics(settings, kafka)
+    sidecars = {
+        name: LogSidecar(
+            f"{name}-logs",
+            LogSidecarArgs(
+                namespace=namespace,
+                image=log_image(settings),
+                shell=images[name],
+                kafka=kafka.bootstrap_servers,
+                files=LogFiles(volume="log", directory=LOG_DIR, gcs=("*.gc",)),
+                settings=settings.logging,
+            ),
+            in_cluster,
+        )
+        for name in (settings.flink.clusters if settings.logging.enabled else ())
+    }
     clusters = {
         name: FlinkCluster(
             name,
@@ -64,8 +82,10 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
                 settings=cluster,
                 access_mode=settings.storage.access_mode,
                 storage=storage,
+                log_layout=settings.logging.layout,
+                additions=sidecars[name].additions if name in sidecars else PodAdditions(),
             ),
-            pulumi.ResourceOptions(provider=provider, depends_on=[zookeeper, kafka, *topics]),
+            pulumi.ResourceOptions(provider=provider, depends_on=[zookeeper, kafka, *topics, *sidecars.values()]),
         )
         for name, cluster in settings.flink.clusters.items()
     }
@@ -73,7 +93,7 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
         "namespace": namespace,
         "zookeeper": zookeeper.connect_string,
         "kafka": kafka.bootstrap_servers,
-        "topics": list(settings.kafka.topics),
+        "topics": list(settings.topics),
         "flink": {
             name: {
                 "image": images[name],
@@ -126,7 +146,7 @@ def _topics(settings: EnvironmentSettings, kafka: KafkaCluster) -> list[KafkaTop
             ),
             pulumi.ResourceOptions(depends_on=[kafka], protect=settings.data_protection),
         )
-        for name, topic in settings.kafka.topics.items()
+        for name, topic in settings.topics.items()
     ]
 
 

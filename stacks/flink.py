@@ -1,11 +1,11 @@
 """The settings of Flink clusters: frozen models, and the only home of their defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, flink_configuration
+from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
 from stacks.memory import JobManagerSizes, TaskManagerSizes
 from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
 
@@ -16,13 +16,25 @@ RESERVED: Mapping[str, tuple[str, ...]] = {
         "CLUSTER",
         "DATA",
         "JOB_ID",
+        "LEASES",
         "MALLOC_CONF",
         "POD_IP",
         "REST",
         "RESTORE_FROM",
         "SECONDS_EACH",
+        "STANDBY_SECONDS",
     ),
-    "volumes": ("conf", "data", "log", "platform-conf", "platform-scripts", "state", "tmp"),
+    "volumes": (
+        "conf",
+        "data",
+        "log",
+        "logs-config",
+        "logs-state",
+        "platform-conf",
+        "platform-scripts",
+        "state",
+        "tmp",
+    ),
     "volumeMounts": (),
 }
 
@@ -168,6 +180,19 @@ class AutoscalingSettings(Section):
     lag: LagSettings | None = None
 
 
+class S3Settings(Section):
+    """Checkpoints, savepoints and high-availability files in S3-compatible storage: the pods share no volume then."""
+
+    path: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^/\s]+)*$")]
+    """Bucket, and a path in it if wanted, such as s3://checkpoints/flink. Each cluster has a place of its own below."""
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
+    """URL of a service other than AWS, such as http://minio:9000."""
+    path_style_access: bool = False
+    """The bucket stands in the URL's path, as most services other than AWS want it."""
+    secret: Text | None = None
+    """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
+
+
 class DebugSettings(Section):
     """What helps to find a fault, and costs something."""
 
@@ -196,8 +221,13 @@ class FlinkClusterSettings(Section):
     restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+://?/.+")] | None = None
     """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
     it in place: the job goes on from its own checkpoints once it has run."""
+    high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
+    """Where JobManagers elect their leader. For `kubernetes` the stack `cluster` must have made the account that may
+    (kubernetesHighAvailability), and checkpoints must lie on the claim."""
     storage_mib: Storage = 10240
     """Claim for checkpoints and high-availability files, in MiB."""
+    s3: S3Settings | None = None
+    """Instead of the claim."""
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Time between two checkpoints."""
     debug: DebugSettings = DebugSettings()
@@ -223,6 +253,12 @@ class FlinkClusterSettings(Section):
                 f"{self.autoscaling.cpu_percent} can never be reached: a TaskManager is held at {reachable} percent of "
                 "its request (taskManagers.cpuLimit / cpu); lower it, or raise taskManagers.cpuLimit",
             )
+        if self.s3 is not None and self.high_availability == "kubernetes":
+            raise SectionError(
+                "highAvailability",
+                "'kubernetes' finds the state of the version before on the cluster's claim, whose place s3 takes: "
+                "use zookeeper, or leave s3 out",
+            )
         try:
             flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
         except FlinkConfigurationError as error:
@@ -231,10 +267,11 @@ class FlinkClusterSettings(Section):
 
     def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
         """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
+        storage = f"file://{data}" if self.s3 is None else f"{self.s3.path}/{namespace}/{cluster}"
         return FlinkConfigurationSpec(
             namespace=namespace,
             cluster=cluster,
-            zookeeper_quorum=zookeeper,
+            zookeeper_quorum=zookeeper if self.high_availability == "zookeeper" else None,
             task_manager=self.task_managers.options,
             job_manager=self.job_manager.options,
             native_memory_tracking=self.debug.native_memory_tracking,
@@ -243,9 +280,10 @@ class FlinkClusterSettings(Section):
             checkpoint_interval_seconds=self.checkpoint_interval_seconds,
             heartbeat_interval_millis=self.failure_detection.heartbeat_interval_millis,
             heartbeat_timeout_millis=self.failure_detection.heartbeat_timeout_millis,
-            ha_storage=f"file://{data}/ha",
-            checkpoint_storage=f"file://{data}/checkpoints",
-            savepoint_storage=f"file://{data}/savepoints",
+            ha_storage=f"{storage}/ha",
+            checkpoint_storage=f"{storage}/checkpoints",
+            savepoint_storage=f"{storage}/savepoints",
+            s3=self.s3 and S3Access(endpoint=self.s3.endpoint, path_style=self.s3.path_style_access),
             extra=self.configuration,
         )
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from components.names import PROJECT
 from stacks.flink import FlinkSettings
+from stacks.logging import KafkaDestination, LoggingSettings
 from stacks.sections import (
     Cores,
     Image,
@@ -66,8 +67,16 @@ class NamespaceSettings(Section):
 
     quota: QuotaSettings = QuotaSettings()
     limits: LimitSettings = LimitSettings()
+    admission: Literal["deny", "warn"] = "deny"
+    """What the API server does with what breaks a rule of docs/policies.md: refuse it, or admit it and tell."""
+    host_paths: tuple[Annotated[str, Field(pattern=r"^/[^:]+$")], ...] = ()
+    """Directories of nodes below which pods may mount. Pod Security admits none but with all else that is dangerous
+    (`privileged`): the namespace gets that, and the rules for isolation of docs/policies.md refuse the rest."""
     data_protection: bool = True
     """Refuse to delete the namespace, and with it all that is in it, or what isolates it."""
+    kubernetes_high_availability: bool = False
+    """Make an account for Flink clusters that elect their leader in Kubernetes (highAvailability: kubernetes). Its pods
+    may write to all ConfigMaps of the namespace."""
 
 
 class ClusterSettings(Section):
@@ -196,13 +205,46 @@ class EnvironmentSettings(Section):
     data_protection: bool = True
     """Refuse to delete claims, topics and Kafka's cluster id."""
     allow_host_path: bool = False
-    """Say that the namespace admits directories of nodes: Pod Security `privileged`, and an admission policy of yours
-    for all else that `restricted` would refuse."""
+    """Say that the namespace admits directories of nodes: `hostPaths` of this environment in the stack cluster does it,
+    or Pod Security `privileged` and an admission policy of yours for all else that `restricted` would refuse."""
     images: ImageSettings = ImageSettings()
     storage: StorageSettings = StorageSettings()
     zookeeper: ZooKeeperSettings = ZooKeeperSettings()
     kafka: KafkaSettings = KafkaSettings()
     flink: FlinkSettings = FlinkSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @property
+    def topics(self) -> Mapping[str, TopicSettings]:
+        """All topics of the stack's own Kafka: those of the settings, and those that logs go to."""
+        return {**self.kafka.topics, **{name: self._log_topic(each) for name, each in self.logging.own_topics.items()}}
+
+    def _log_topic(self, topic: KafkaDestination) -> TopicSettings:
+        replicas = min(3, self.kafka.brokers)
+        # A partition is cut segment by segment: of small ones, what is kept never exceeds the bound by much.
+        kept = topic.retention_mib * 1024 * 1024 // topic.partitions
+        config = {"retention.bytes": str(kept), "segment.bytes": str(max(kept // 4, 1024 * 1024))}
+        return TopicSettings.model_validate(
+            {
+                "partitions": topic.partitions,
+                "replicas": replicas,
+                "retentionMillis": topic.retention_millis,
+                "config": config,
+            }
+        )
+
+    @model_validator(mode="after")
+    def _log_topics(self) -> Self:
+        for name, destination in self.logging.destinations.items():
+            if (
+                destination.kafka
+                and destination.kafka.topic in self.kafka.topics.keys() & self.logging.own_topics.keys()
+            ):
+                raise SectionError(
+                    f"logging.destinations.{name}.kafka.topic",
+                    f"{destination.kafka.topic!r} is one of kafka.topics: choose another name for one of them",
+                )
+        return self
 
     @model_validator(mode="after")
     def _host_paths(self) -> Self:
@@ -212,8 +254,8 @@ class EnvironmentSettings(Section):
                 raise SectionError(
                     f"flink.clusters.{name}.taskManagers.stateDirectory.hostPath",
                     f"{path!r}: Pod Security `restricted` and `baseline` both forbid directories of a node, so the "
-                    "namespace would refuse the pods. Use class, or let the namespace enforce `privileged`, re-impose "
-                    "the rest by an admission policy, and set allowHostPath: true",
+                    "namespace would refuse the pods. Use class, or add the directory to hostPaths of this environment "
+                    "in the stack cluster, which re-imposes the rest by admission policies, and set allowHostPath here",
                 )
         return self
 

@@ -17,6 +17,7 @@ from pydantic.json_schema import models_json_schema
 
 from components.names import PROJECT
 from stacks.flink import FlinkClusterSettings
+from stacks.logging import COLLECTOR_IMAGE
 from stacks.models import ClusterSettings, EnvironmentSettings, Settings
 from stacks.problems import explain
 
@@ -29,12 +30,15 @@ __all__ = [
     "job_image",
     "load",
     "load_file",
+    "log_image",
     "parse",
     "read_file",
     "schema",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+FLUENTD_RECIPE = ROOT / "images" / "fluentd"
 
 _KINDS: dict[object, type[Settings]] = {"cluster": ClusterSettings, "environment": EnvironmentSettings}
 _PREFIX = f"{PROJECT}:"
@@ -138,6 +142,19 @@ def flink_image(settings: EnvironmentSettings, cluster: str) -> str:
         )
     images = settings.images
     return job_image(registry=images.registry, cluster=cluster, flink=images.flink, jar=jar.read_bytes())
+
+
+def log_image(settings: EnvironmentSettings) -> str:
+    """The image of the sidecar that ships logs.
+
+    That of fluentd is built from `images/fluentd`, and its tag follows from what is in there.
+    """
+    if settings.logging.image is not None:
+        return settings.logging.image
+    if settings.logging.agent == "opentelemetryCollector":
+        return COLLECTOR_IMAGE
+    content = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(FLUENTD_RECIPE.iterdir())))
+    return f"{settings.images.registry or 'localhost'}/{PROJECT}/fluentd:{content.hexdigest()[:_HASH_SHOWN]}"
 
 
 def schema() -> dict[str, object]:

@@ -3,17 +3,21 @@
 import argparse
 import random
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from bench.common.program import positive, program
-from bench.rescale.settings import GUARANTEES, SETTINGS
+from bench.common.claims import CHECKPOINT_SECONDS
+from bench.common.program import add_target, positive, program
+from bench.rescale.settings import EIGHT_SECONDS, EIGHT_SECONDS_EVENTS, GUARANTEES, SETTINGS
 from local.paths import ROOT
 from local.progress import LocalError, say
+
+if TYPE_CHECKING:
+    from bench.rescale.run import Repetition
 
 RATE = 2000
 _EVENTS = ("scale-down", "scale-up", "process-killed", "unreachable", "jobmanager-killed")
@@ -25,8 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures how long a running Flink job is disturbed by five events, for several settings of its "
         "cluster. Adds a cluster of its own to the stack dev of a platform that is up, and takes it away at the end.",
     )
-    parser.add_argument("--name", default="local", help="name of the local cluster (default: local)")
-    parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
+    add_target(parser)
     parser.add_argument("--settings", nargs="+", metavar="SETTING", help=f"of {', '.join(SETTINGS)} (default: all)")
     parser.add_argument("--events", nargs="+", choices=_EVENTS, metavar="EVENT", help=f"of {', '.join(_EVENTS)}")
     parser.add_argument("--repeat", type=positive, default=5, help="repetitions of each event (default: 5)")
@@ -74,11 +77,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from bench.common.flink import Flink
     from bench.common.load import Load
     from bench.common.topics import Reader
-    from bench.rescale import measure, plot, report
+    from bench.rescale import measure, report
     from bench.rescale.events import EVENTS, GC_PAUSE, PAUSE, Scene
     from bench.rescale.faults import Network
-    from bench.rescale.run import Bench, Repetition
-    from bench.rescale.settings import CHECKPOINT_SECONDS, CLUSTER, INPUT, TOPICS, cluster
+    from bench.rescale.run import Bench
+    from bench.rescale.settings import CLUSTER, INPUT, TOPICS, cluster
     from components.kafka.admin import forward
     from local import prove
     from local.platform import Target
@@ -89,7 +92,15 @@ def _run(arguments: argparse.Namespace) -> int:
         events = {**(events if arguments.events else {}), GC_PAUSE: PAUSE}
     count: int = arguments.repeat
     exactly_once = arguments.guarantee == "EXACTLY_ONCE"
-    say(f"  {len(compared)} settings x {len(events)} events x {count}: about {_estimate(compared, events, count)} min")
+    plan = {
+        setting: {name: event for name, event in events.items() if _differs(overlay, name)}
+        for setting, overlay in compared.items()
+    }
+    if idle := [setting for setting, chosen in plan.items() if not chosen]:
+        raise LocalError(
+            f"--settings {idle[0]}: as stock in {', '.join(events)}: leave it out, or choose other --events"
+        )
+    say(f"  {sum(map(len, plan.values()))} events, {count} times each: about {_estimate(compared, plan, count)} min")
     # The same moments for every setting.
     dice = random.Random(arguments.seed)
     moments = {
@@ -98,7 +109,8 @@ def _run(arguments: argparse.Namespace) -> int:
     target = Target(arguments.name, arguments.context)
     done: list[Repetition] = []
     problems: list[str] = []
-    with bench_cluster(target, CLUSTER) as added:
+    reported = _reported(done, problems, arguments.out, times=not exactly_once)
+    with bench_cluster(target, CLUSTER) as added, reported:
         network = Network(target, added.at)
         network.mend()
         connection = prove.connection_of(added.settings)
@@ -120,25 +132,41 @@ def _run(arguments: argparse.Namespace) -> int:
                 )
                 bench = Bench(setting=setting, scene=scene, reader=reader, load=load)
                 for n in range(count):
-                    for name, event in events.items():
+                    for name, event in plan[setting].items():
                         repetition = bench.repeat(name, event, n + 1, moments[name][n])
                         say(report.line(repetition, times=not exactly_once))
                         done.append(repetition)
                         found = repetition.problems(event, exactly_once=exactly_once)
                         problems += [f"{setting}, {name}, {n + 1}: {text}" for text in found]
                         report.write_raw(done, arguments.out)
-    if not exactly_once:
-        say(f"\n{report.table(done)}\n")
-    plot.draw(done, arguments.out / "rescale.png")
-    say(f"  raw figures and plot: {arguments.out}")
-    for problem in problems:
-        say(f"  NOT RIGHT: {problem}")
     return 1 if problems else 0
 
 
-def _estimate(compared: Mapping[str, Any], events: Mapping[str, Any], count: int) -> int:
+def _differs(overlay: Mapping[str, Any], event: str) -> bool:
+    """Whether an event is worth the time with this setting."""
+    return overlay is not EIGHT_SECONDS or event in EIGHT_SECONDS_EVENTS
+
+
+@contextmanager
+def _reported(done: "list[Repetition]", problems: list[str], directory: Path, *, times: bool) -> Generator[None]:
+    """Tell what there is at the end, however it comes: a run takes hours."""
+    from bench.rescale import plot, report
+
+    try:
+        yield
+    finally:
+        if done:
+            if times:
+                say(f"\n{report.table(done)}\n")
+            plot.draw(done, directory / "rescale.png")
+            say(f"  raw figures and plot: {directory}")
+        for problem in problems:
+            say(f"  NOT RIGHT: {problem}")
+
+
+def _estimate(compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], count: int) -> int:
     """Minutes: a repetition takes over a minute, and three where nothing was done about Flink's defaults."""
-    seconds = sum(120 + len(events) * count * (180 if overlay else 75) for overlay in compared.values())
+    seconds = sum(120 + len(plan[name]) * count * (180 if overlay else 75) for name, overlay in compared.items())
     return round(seconds / 60)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.common.flink import Flink, Job, Pod, wait_for
-from bench.rescale.faults import Network, send_signal, stopped
+from bench.rescale.faults import Network, send_signal
 from local.kube import Kube
 from local.progress import LocalError
 
+UNDISTURBED_SECONDS = 6  # nobody looks: on a small machine that would take CPU from what is looked at
 PATIENCE_SECONDS = 400  # for the slowest of Flink's defaults to be over, some of them one after the other
 
 
@@ -34,6 +35,8 @@ class Done:
     how: str = ""
     ready_millis: int | None = None
     """When the new pod was ready, if there was to be one."""
+    returned_millis: int | None = None
+    """When the target was within reach again, if it had been out of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,6 @@ class Event:
     """Whether the job goes on with a restart, or must not notice."""
     spoils: bool = False
     """The target's container is restarted: the next time the kubelet would wait before it does that."""
-    returns: bool = False
-    """The target is out of reach for a while, and comes back."""
 
 
 def _scale_down(scene: Scene) -> Done:
@@ -88,8 +89,9 @@ def _process_killed(scene: Scene) -> Done:
 def _unreachable(scene: Scene) -> Done:
     pod = _victim(scene)
     with scene.network.without(pod) as since:
+        time.sleep(UNDISTURBED_SECONDS)
         _await_restart(scene.flink, since, 1)
-    return Done(millis=since, target=pod.name, how=scene.network.how)
+    return Done(millis=since, target=pod.name, how=scene.network.how, returned_millis=_now())
 
 
 def _job_manager_killed(scene: Scene) -> Done:
@@ -99,8 +101,7 @@ def _job_manager_killed(scene: Scene) -> Done:
 
 def _gc_pause(scene: Scene) -> Done:
     pod = _victim(scene)
-    with stopped(scene.flink.at, pod) as since:
-        time.sleep(scene.pause_seconds)
+    since = send_signal(scene.flink.at, pod, "STOP", scene.pause_seconds)
     return Done(millis=since, target=pod.name, how=f"SIGSTOP for {scene.pause_seconds:g} s")
 
 
@@ -108,7 +109,7 @@ EVENTS: Mapping[str, Event] = {
     "scale-down": Event(before=2, after=1, act=_scale_down),
     "scale-up": Event(before=1, after=2, act=_scale_up),
     "process-killed": Event(before=2, after=2, act=_process_killed, spoils=True),
-    "unreachable": Event(before=2, after=2, act=_unreachable, returns=True),
+    "unreachable": Event(before=2, after=2, act=_unreachable),
     "jobmanager-killed": Event(before=2, after=2, act=_job_manager_killed, spoils=True),
 }
 GC_PAUSE = "gc-pause"

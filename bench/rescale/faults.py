@@ -12,7 +12,8 @@ from local.progress import LocalError, run
 
 _MARK = "bench-rescale"  # the comment of our iptables rules
 
-# The image has bash, and neither ps nor pgrep. Prints when it was sent (seconds since 1970), or nothing.
+# The image has bash, and neither ps nor pgrep. Prints when it was sent (seconds since 1970), or nothing. With a time
+# the JVM goes on after it: a second command would come late.
 _SIGNAL = """
 for file in /proc/[0-9]*/comm; do
   read -r name <"$file" || continue
@@ -20,14 +21,16 @@ for file in /proc/[0-9]*/comm; do
   if [ "$name" = java ] && [ "$pid" != 1 ]; then
     now=$EPOCHREALTIME
     kill -"$1" "$pid" && echo "$now"
+    [ -z "$2" ] || { sleep "$2"; kill -CONT "$pid"; }
   fi
 done 2>/dev/null
 """
 
 
-def send_signal(at: Kube, pod: Pod, name: str) -> int:
-    """Send a signal to the JVM of a pod; return when, in ms since 1970 by the pod's clock."""
-    said = at.run("exec", pod.name, "-c", pod.role, "--", "bash", "-c", _SIGNAL, "bash", name).split()
+def send_signal(at: Kube, pod: Pod, name: str, pause_seconds: float | None = None) -> int:
+    """Send a signal to a pod's JVM, and SIGCONT after a pause; return when, in ms since 1970 by the pod's clock."""
+    pause = "" if pause_seconds is None else f"{pause_seconds:g}"
+    said = at.run("exec", pod.name, "-c", pod.role, "--", "bash", "-c", _SIGNAL, "bash", name, pause).split()
     if len(said) != 1:
         raise LocalError(f"{pod.name}: {len(said)} JVMs took SIG{name}, not one: is pod.shareProcessNamespace set?")
     return int(float(said[0]) * 1000)

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.common.claims import CHECKPOINT_SECONDS
 from bench.common.flink import Flink, Job, Pod, wait_for
 from bench.common.load import Load
 from bench.common.topics import Offsets, Reader
 from bench.rescale import measure
-from bench.rescale.events import PATIENCE_SECONDS, Done, Event, Scene, runs_since
-from bench.rescale.settings import CHECKPOINT_SECONDS, INPUT, OUTPUT
+from bench.rescale.events import PATIENCE_SECONDS, UNDISTURBED_SECONDS, Done, Event, Scene, runs_since
+from bench.rescale.settings import INPUT, OUTPUT
 from local.progress import LocalError
 
 BIN_MILLIS = 250
@@ -111,6 +112,8 @@ class Bench:
         time.sleep(_BEFORE_SECONDS)
         self._await_phase(before, phase_millis)
         done = event.act(self.scene)
+        if done.returned_millis is None:
+            time.sleep(UNDISTURBED_SECONDS)
         returned = self._await_return(event, pods, done)
         healed = self._await_healed(event, before, done)
         time.sleep(_AFTER_SECONDS)
@@ -142,15 +145,17 @@ class Bench:
         return repetition
 
     def _await_return(self, event: Event, before: list[Pod], done: Done) -> int:
-        """When a process that was lost is ready again; for other events, never."""
-        if not (event.spoils or event.returns):
+        """When a process that was lost is ready or within reach again; for other events, never."""
+        if done.returned_millis is not None:
+            return done.returned_millis
+        if not event.spoils:
             return _now() + 2**40
         restarts = {pod.name: pod.restarts for pod in before}
 
         def returned() -> int | None:
             for pod in self.flink.pods():
-                if pod.name == done.target and pod.ready and pod.restarts >= restarts[pod.name] + event.spoils:
-                    return _now()
+                if pod.name == done.target and pod.ready and pod.restarts > restarts[pod.name]:
+                    return pod.ready_millis
             return None
 
         return wait_for(f"{done.target} to be ready again", returned, PATIENCE_SECONDS)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bench.common.claims import claims
 from bench.common.topics import BROKER_TIME
 from local.pulumi import merge
 
@@ -10,7 +11,6 @@ CLUSTER = "rescale"
 INPUT = f"{CLUSTER}-events"
 OUTPUT = f"{CLUSTER}-results"
 DEAD_LETTERS = f"{CLUSTER}-dead-letters"
-CHECKPOINT_SECONDS = 5
 GUARANTEES = ("AT_LEAST_ONCE", "EXACTLY_ONCE")
 _RETENTION_MILLIS = 1_800_000  # a run takes hours: what was read is not needed any more
 
@@ -66,30 +66,21 @@ EIGHT_SECONDS: Mapping[str, Any] = merge(
 )
 """What people do about it: heartbeats, and nothing else."""
 
+# In the others nothing waits for a heartbeat: there it is stock again.
+EIGHT_SECONDS_EVENTS = ("process-killed", "unreachable", "gc-pause")
+
 SETTINGS: Mapping[str, Mapping[str, Any]] = {"stock": STOCK, "8s": EIGHT_SECONDS, "ours": {}}
 
 
 def cluster(overlay: Mapping[str, Any], guarantee: str) -> dict[str, Any]:
     """The Flink cluster's settings in a stack file: the reference job, and the overlay over all."""
-    arguments = {
-        "--bootstrap-servers": "kafka:9092",
-        "--input-topic": INPUT,
-        "--output-topic": OUTPUT,
-        "--dead-letter-topic": DEAD_LETTERS,
-        "--group-id": CLUSTER,
-        "--delivery-guarantee": guarantee,
-        "--transaction-timeout-millis": "900000",
-        "--transactional-id-prefix": CLUSTER,
-    }
-    common = {
-        "jar": "jobs/target/reference-job.jar",
-        "mainClass": "streaming.jobs.ClaimsJob",
-        "arguments": [word for pair in arguments.items() for word in pair],
-        "taskManagers": {"min": 1, "max": 3, "memoryMib": 1728, "cpu": 0.2, "cpuLimit": 1},
-        "jobManager": {"memoryMib": 1024, "cpu": 0.2, "cpuLimit": 1},
-        "checkpointIntervalSeconds": CHECKPOINT_SECONDS,
-        "storageMib": 1024,
+    common = claims(
+        CLUSTER,
+        source=INPUT,
+        sink=OUTPUT,
+        guarantee=guarantee,
+        taskManagers={"max": 3},
         # A JVM that is not the pod's first process can be killed and stopped from inside the pod, on any cluster.
-        "pod": {"shareProcessNamespace": True},
-    }
+        pod={"shareProcessNamespace": True},
+    )
     return merge(common, overlay)

@@ -7,21 +7,22 @@ again.
 import argparse
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from typing import Any
 
+from bench.common.claims import claims
 from bench.common.cluster import BenchCluster, bench_cluster
 from bench.common.flink import Flink, wait_for
 from bench.common.load import Load
-from bench.common.program import positive, program
+from bench.common.program import add_target, positive, program
 from bench.common.topics import BROKER_TIME, Offsets, Reader
 from components.kafka.admin import forward
 from local import prove
 from local.kube import field
 from local.platform import Target
-from local.progress import say
+from local.progress import LocalError, say
 
 CLUSTER = "upgrades"
 INPUT = f"{CLUSTER}-events"
@@ -29,29 +30,21 @@ OUTPUTS = (f"{CLUSTER}-results-a", f"{CLUSTER}-results-b")
 _TOPIC = {"partitions": 2, "replicas": 1, "retentionMillis": 1_800_000, "config": BROKER_TIME}
 _TOPICS: dict[str, Any] = dict.fromkeys((INPUT, *OUTPUTS, f"{CLUSTER}-dead-letters"), _TOPIC)
 _PATIENCE_SECONDS = 240.0
+_UNKNOWN = "--no-such-argument"
 
 
-def _cluster(version: int) -> dict[str, Any]:
+def _cluster(version: int, high_availability: str, **more: Any) -> dict[str, Any]:
     """The Flink cluster's settings: an even version writes to the first topic, an odd one to the second."""
-    arguments = {
-        "--bootstrap-servers": "kafka:9092",
-        "--input-topic": INPUT,
-        "--output-topic": OUTPUTS[version % 2],
-        "--dead-letter-topic": f"{CLUSTER}-dead-letters",
-        "--group-id": CLUSTER,
-        "--delivery-guarantee": "AT_LEAST_ONCE",
-        "--transaction-timeout-millis": "900000",
-        "--transactional-id-prefix": CLUSTER,
-    }
-    return {
-        "jar": "jobs/target/reference-job.jar",
-        "mainClass": "streaming.jobs.ClaimsJob",
-        "arguments": [word for pair in arguments.items() for word in pair],
-        "taskManagers": {"min": 1, "max": 1, "memoryMib": 1728, "cpu": 0.2, "cpuLimit": 1},
-        "jobManager": {"replicas": 1, "memoryMib": 1024, "cpu": 0.2, "cpuLimit": 1},
-        "checkpointIntervalSeconds": 5,
-        "storageMib": 1024,
-    }
+    return claims(
+        CLUSTER,
+        source=INPUT,
+        sink=OUTPUTS[version % 2],
+        taskManagers={"max": 1},
+        # A savepoint each time, so that there is one to go back to.
+        jobManager={"replicas": 1, "savepointOnStop": True},
+        highAvailability=high_availability,
+        **more,
+    )
 
 
 def _await_version(flink: Flink, reader: Reader, version: int, since: Offsets) -> str:
@@ -70,12 +63,36 @@ def _await_version(flink: Flink, reader: Reader, version: int, since: Offsets) -
     return wait_for("the job's checkpoints", restored, _PATIENCE_SECONDS)
 
 
-def _upgrade(added: BenchCluster, flink: Flink, version: int, *, killed: bool) -> None:
+def _upgrade(added: BenchCluster, flink: Flink, version: int, cluster: Mapping[str, Any], *, killed: bool) -> None:
     if killed:
         before = {pod.name for pod in flink.pods()}
-        added.apply_and_be_killed(_cluster(version), _TOPICS, _any_pod_replaced(flink, before))
+        if not added.apply_and_be_killed(cluster, _TOPICS, _any_pod_replaced(flink, before)):
+            raise LocalError("the update was over before it was half-way")
         say(f"  version {version}: the update was killed half-way")
-    added.apply(_cluster(version), _TOPICS)
+    added.apply(cluster, _TOPICS)
+
+
+def _refused(added: BenchCluster, flink: Flink, version: int, high_availability: str) -> None:
+    """Apply a version whose main method fails; return when its pod says so. The next update is the way back."""
+    cluster = _cluster(version, high_availability)
+    cluster["arguments"] = [*cluster["arguments"], _UNKNOWN, "1"]
+
+    def said() -> bool:
+        pods = [pod for pod in flink.pods() if pod.role == "jobmanager" and pod.restarts and not pod.ending]
+        with suppress(LocalError):  # a container that is just being replaced has no log
+            return any(_UNKNOWN in flink.at.run("logs", pod.name, "-c", "jobmanager", "--previous") for pod in pods)
+        return False
+
+    added.apply_and_be_killed(cluster, _TOPICS, said)
+    say(f"  a version that cannot start says {_UNKNOWN} in its log")
+
+
+def _savepoint(flink: Flink) -> str:
+    """The newest savepoint on the cluster's volume."""
+    pod = flink.task_managers()[0].name
+    return flink.at.run(
+        "exec", pod, "-c", "taskmanager", "--", "sh", "-c", "ls -td /flink-data/savepoints/*/ | head -n 1"
+    )
 
 
 def _any_pod_replaced(flink: Flink, before: set[str]) -> Callable[[], bool]:
@@ -84,10 +101,11 @@ def _any_pod_replaced(flink: Flink, before: set[str]) -> Callable[[], bool]:
 
 def _run(arguments: argparse.Namespace) -> int:
     count: int = arguments.upgrades
+    high_availability: str = arguments.high_availability
     target = Target(arguments.name, arguments.context)
     problems: list[str] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
-        added.apply(_cluster(0), _TOPICS)
+        added.apply(_cluster(0, high_availability), _TOPICS)
         directory = f"/flink-data/payloads/{CLUSTER}"
         prove.write_payloads(added.at, CLUSTER, directory, [64 + 7 * n for n in range(prove.PAYLOADS)])
         bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
@@ -98,13 +116,24 @@ def _run(arguments: argparse.Namespace) -> int:
             for version in range(count + 1):
                 since, start = reader.ends(OUTPUTS[version % 2]), time.monotonic()
                 if version:
-                    _upgrade(added, flink, version, killed=version == (count + 1) // 2)
+                    cluster = _cluster(version, high_availability)
+                    _upgrade(added, flink, version, cluster, killed=version == (count + 1) // 2)
                 restored = _await_version(flink, reader, version, since)
                 say(
                     f"  version {version}: wrote after {time.monotonic() - start:.1f} s, went on from {restored or '-'}"
                 )
                 if version and not restored:
                     problems.append(f"version {version} began without the state of the one before")
+            if arguments.ways_back:
+                version = count + 1
+                _refused(added, flink, version, high_availability)
+                savepoint = _savepoint(flink).strip().rstrip("/")
+                since = reader.ends(OUTPUTS[version % 2])
+                added.apply(_cluster(version, high_availability, restoreFrom=f"file://{savepoint}"), _TOPICS)
+                restored = _await_version(flink, reader, version, since)
+                say(f"  back to a savepoint: version {version} went on from {restored or '-'}")
+                if not restored.endswith(savepoint):
+                    problems.append(f"version {version} should have gone on from the savepoint {savepoint}")
         sent = {key for key, _ in reader.read(INPUT, begin[INPUT], reader.ends(INPUT))}
 
         def came() -> dict[str, int] | None:
@@ -127,10 +156,15 @@ def _run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Parse the command line, and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.upgrades", description=__doc__)
-    parser.add_argument("--name", default="local", help="name of the local cluster (default: local)")
-    parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
+    add_target(parser)
     parser.add_argument("--upgrades", type=positive, default=10, help="how many (default: 10)")
     parser.add_argument("--rate", type=positive, default=200, help="records per second (default: 200)")
+    parser.add_argument(
+        "--high-availability", choices=("zookeeper", "kubernetes"), default="zookeeper", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--ways-back", action="store_true", help="then a version that cannot start, and a return to a savepoint"
+    )
     arguments = parser.parse_args()
     return program("bench.upgrades", lambda: _run(arguments))
 

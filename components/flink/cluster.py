@@ -1,26 +1,39 @@
 """A Flink cluster in reactive mode: one job, which runs with as many TaskManagers as the autoscaler gives it."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import pulumi
 import pulumi_kubernetes as k8s
+import pulumi_random as random
 
 from components.base import Children, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
-from components.flink.config import REST_PORT, flink_configuration, log4j_console, render
+from components.flink.config import REST_PORT, Layout, flink_configuration, log4j_console, render
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
-from components.names import FLINK_CLUSTER, check_name, image_version
+from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
 from stacks.flink import FlinkClusterSettings, PodSettings
+
+_LEASE_OVER = json.dumps(
+    {
+        "holderIdentity": "",
+        "leaseDuration": "PT1S",
+        "acquireTime": "1970-01-01T00:00:00.000000Z",
+        "renewTime": "1970-01-01T00:00:00.000000Z",
+        "leaderTransitions": 0,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkClusterArgs:
     """`image` has Flink, and the job in /opt/flink/usrlib; `zookeeper` is `host:port[,host:port...]`.
 
-    `access_mode` is that of the one claim that all pods share. `additions` come into the pods of both roles, after
+    `access_mode` is that of the one claim that all pods share. `log_layout` is what Flink writes: lines, or one JSON
+    document for each event. `additions` come into the pods of both roles, after
     what `settings.pod` says.
     """
 
@@ -30,11 +43,12 @@ class FlinkClusterArgs:
     settings: FlinkClusterSettings
     access_mode: str
     storage: StorageArgs
+    log_layout: Layout = "text"
     additions: PodAdditions = field(default_factory=PodAdditions)
 
 
 class FlinkCluster(pulumi.ComponentResource):
-    """JobManagers with high availability in ZooKeeper, TaskManagers, and their autoscaler.
+    """JobManagers with high availability, TaskManagers, and their autoscaler.
 
     Raises ValueError for a name that Flink does not take, FlinkMemoryError and FlinkConfigurationError for settings
     that Flink or the platform refuses.
@@ -51,37 +65,44 @@ class FlinkCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FlinkClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name, FLINK_CLUSTER)
-        configuration = _configuration(name, args)
+        configuration, version = _configuration(name, args)
         super().__init__("streaming:flink:FlinkCluster", name, None, opts)
         self._name, self._args = name, args
         self.service = self.job_manager = f"{name}-jobmanager"
         self.task_manager = f"{name}-taskmanager"
         self.rest_port = REST_PORT
 
-        files = {"config.yaml": render(configuration), "log4j-console.properties": log4j_console()}
+        kubernetes = args.settings.high_availability == "kubernetes"
+        files = {"config.yaml": render(configuration), "log4j-console.properties": log4j_console(args.log_layout)}
         programs = scripts()
+        leases = _lease_id(name, version, self) if kubernetes else None
         pods = FlinkPods(
             image=args.image,
-            account=f"{name}-flink",
+            account=LEADER_ACCOUNT if kubernetes else f"{name}-flink",
             config=f"{name}-config",
             scripts=f"{name}-scripts",
-            claim=f"{name}-data",
+            claim=None if args.settings.s3 else f"{name}-data",
             cluster=configuration["high-availability.cluster-id"],
             job_id=job_id(args.namespace, name, args.settings.restore_from),
             rest=f"{self.service}:{REST_PORT}",
+            leases=leases,
             settings=args.settings,
             texts=files | programs,
             additions=_additions(args.settings.pod) + args.additions,
         )
         shared = self._children("cluster")
-        volume = claim_spec(args.settings.storage_mib, args.access_mode, args.storage)
-        needs = [
-            shared.service_account(pods.account),
+        needs: list[pulumi.Resource] = [
             shared.config_map(pods.config, files),
             shared.config_map(pods.scripts, programs),
-            # A cluster may be deleted, and its checkpoints stay: one of the same name goes on from them.
-            shared.claim(pods.claim, volume, retain=args.storage.protect),
         ]
+        if leases is None:
+            needs.append(shared.service_account(pods.account))
+        else:
+            needs += _leases(shared, name, leases, pods.job_id)
+        if pods.claim is not None:
+            volume = claim_spec(args.settings.storage_mib, args.access_mode, args.storage)
+            # A cluster may be deleted, and its checkpoints stay: one of the same name goes on from them.
+            needs.append(shared.claim(pods.claim, volume, retain=args.storage.protect))
         self._job_managers(pods, needs)
         self._task_managers(pods, needs)
         self.register_outputs(
@@ -158,8 +179,8 @@ def job_id(namespace: str, cluster: str, restore_from: str | None) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def _configuration(name: str, args: FlinkClusterArgs) -> dict[str, str]:
-    """What goes into config.yaml. Each version of the job has a place of its own for the stored job graph.
+def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], str]:
+    """What goes into config.yaml, and the version of the job. Each version has a place of its own for its job graph.
 
     With high availability on, a JobManager restores the job as it was stored: a new image, argument or option would be
     ignored without a word. Where the graph of this very version is not stored, it runs the main method, and Flink goes
@@ -171,7 +192,56 @@ def _configuration(name: str, args: FlinkClusterArgs) -> dict[str, str]:
     )
     words = (args.image, settings.main_class, *settings.arguments)
     version = checksum({"config.yaml": render(configuration), "job": "\0".join(words)})
-    return {**configuration, "high-availability.zookeeper.path.execution-plans": f"/execution-plans-{version}"}
+    if settings.high_availability == "kubernetes":
+        return configuration, version
+    plans = {"high-availability.zookeeper.path.execution-plans": f"/execution-plans-{version}"}
+    return {**configuration, **plans}, version
+
+
+def _lease_id(name: str, version: str, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """What JobManagers in Kubernetes elect their leader under: a new one for each change of version.
+
+    One ConfigMap has the leader, the graph and the pointers to checkpoints, and nothing that could be set apart. An
+    update that fails leaves those of the version before: an id that followed from the version alone would lead whoever
+    goes back to it to pointers that are older than the newest checkpoint.
+    """
+    made = random.RandomId(
+        f"{name}-leases", byte_length=4, keepers={"version": version}, opts=pulumi.ResourceOptions(parent=parent)
+    )
+    return made.hex.apply(lambda digits: f"{name}-{digits}")
+
+
+def _leases(children: Children, name: str, leases: pulumi.Output[str], job: str) -> list[pulumi.Resource]:
+    """The ConfigMaps in which JobManagers elect a leader and keep pointers: by the names and labels that Flink gives.
+
+    Flink would make them itself, and leave them behind: those of a version that was replaced go with it. They hold a
+    lease that is over, as Flink does not take one without any; what Flink writes into them is its own.
+    """
+    namespace = children.namespace
+    # Where the administrator did not make the account, this fails at once and says so; pods would never come.
+    account = k8s.core.v1.ServiceAccount.get(
+        f"{name}-{LEADER_ACCOUNT}", f"{namespace}/{LEADER_ACCOUNT}", pulumi.ResourceOptions(parent=children.parent)
+    )
+    return [
+        account,
+        *(
+            k8s.core.v1.ConfigMap(
+                f"{name}-{lease}-lease",
+                metadata={
+                    **children.metadata("", {"control-plane.alpha.kubernetes.io/leader": _LEASE_OVER}),
+                    "name": pulumi.Output.concat(leases, f"-{suffix}-config-map"),
+                    "labels": {
+                        **children.labels,
+                        "app": leases,
+                        "configmap-type": "high-availability",
+                        "type": "flink-native-kubernetes",
+                    },
+                },
+                opts=children.options(ignore_changes=["data", "metadata.annotations", "metadata.labels"]),
+            )
+            for lease, suffix in (("cluster", "cluster"), ("job", job))
+        ),
+    ]
 
 
 def _additions(settings: PodSettings) -> PodAdditions:

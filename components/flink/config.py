@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from components.flink.memory import (
     JobManagerOptions,
@@ -26,6 +27,7 @@ TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
 LOG_DIR = "/opt/flink/log"
+Layout = Literal["text", "json"]
 
 # Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.
 JOB_MANAGER_SESSION_SECONDS = 4
@@ -56,13 +58,14 @@ _MANAGED_BACKENDS = ("forst", "rocksdb")  # their caches and write buffers are i
 # What a user may not set, and what to do instead: a key, or the start of keys (ends with a dot). The longest that fits
 # counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
 _ADDRESS = "Services and network policies rely on it: leave it out"
-_HIGH_AVAILABILITY = "each cluster has its own place in ZooKeeper and on its volume: leave it out"
+_HIGH_AVAILABILITY = "each cluster has its own place there: set highAvailability"
 _DETECTION = "JobManagers and TaskManagers have different ones: set failureDetection"
 _MEMORY = "the container's limit follows from the sizes: set"
 _ROCKSDB = "state would grow beyond managed memory, until the kernel kills the TaskManager: leave it out, and set"
+_KEYS = "whoever reads the ConfigMap would know it: put it into a Secret, and set s3.secret"
 _REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
 _UNSAFE = "the REST port has no authentication: leave it out"
-_VOLUME = "checkpoints lie on the cluster's volume: leave it out"
+_VOLUME = "checkpoints lie on the cluster's volume, or where s3.path says: leave it out"
 _REMEDIES = {
     "blob.server.port": _ADDRESS,
     "env.java.opts": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
@@ -85,6 +88,7 @@ _REMEDIES = {
     "jobmanager.rpc.": _ADDRESS,
     "jobmanager.scheduler": _REACTIVE,
     "jobmanager.web.": "an old name: use rest.* or web.*",
+    "kubernetes.": _HIGH_AVAILABILITY,
     "metrics.internal.query-service.port": _ADDRESS,
     "parallelism.default": "a reactive cluster uses every slot: set taskManagers.min, max and slots",
     "pipeline.max-parallelism": "set maxParallelism",
@@ -93,6 +97,19 @@ _REMEDIES = {
     "rest.bind-address": _ADDRESS,
     "rest.bind-port": _ADDRESS,
     "rest.port": _ADDRESS,
+    **{
+        f"{prefix}{key}": remedy
+        for prefix in ("s3.", "presto.s3.", "fs.s3a.")
+        for key, remedy in {
+            "access-key": _KEYS,
+            "access.key": _KEYS,
+            "secret-key": _KEYS,
+            "secret.key": _KEYS,
+            "endpoint": "set s3.endpoint of the cluster",
+            "path-style-access": "set s3.pathStyleAccess of the cluster",
+            "path.style.access": "set s3.pathStyleAccess of the cluster",
+        }.items()
+    },
     "restart-strategy": "use restart-strategy.type",
     "savepoints.state.backend.fs.dir": _VOLUME,
     "scheduler-mode": _REACTIVE,
@@ -125,16 +142,25 @@ class FlinkConfigurationError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class S3Access:
+    """An S3-compatible service: its URL (None: that of AWS), and whether buckets stand in the path, not in the host."""
+
+    endpoint: str | None
+    path_style: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlinkConfigurationSpec:
     """What the configuration of one reactive cluster follows from.
 
-    `zookeeper_quorum` is `host:port[,host:port...]`, `*_storage` are URIs that every pod of the cluster sees, `extra`
-    are a user's own Flink options. `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
+    `zookeeper_quorum` is `host:port[,host:port...]`, or None for high availability in Kubernetes' own API. `*_storage`
+    are URIs that every pod of the cluster sees, `s3` says how to reach those that begin with `s3:`, `extra` are a
+    user's own Flink options. `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
     """
 
     namespace: str
     cluster: str
-    zookeeper_quorum: str
+    zookeeper_quorum: str | None
     task_manager: TaskManagerOptions
     job_manager: JobManagerOptions
     native_memory_tracking: bool
@@ -146,6 +172,7 @@ class FlinkConfigurationSpec:
     ha_storage: str
     checkpoint_storage: str
     savepoint_storage: str
+    s3: S3Access | None
     extra: Mapping[str, str]
 
 
@@ -171,6 +198,7 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
         **_high_availability(spec),
         **_scaling(spec),
         **_fault_tolerance(spec),
+        **_s3(spec.s3),
         **_state_metrics(backend),
         **spec.extra,
         **{f"env.java.opts.{role}": _java_options(role, spec.extra) for role in ("jobmanager", "taskmanager")},
@@ -182,9 +210,12 @@ def render(configuration: Mapping[str, str]) -> str:
     return "".join(f"{_plain_or_quoted(key)}: {_quoted(value)}\n" for key, value in sorted(configuration.items()))
 
 
-def log4j_console() -> str:
-    """The text of log4j-console.properties: to the console, and to a file that rolls (at most 100 MiB in all)."""
-    return _LOG4J_CONSOLE
+def log4j_console(layout: Layout = "text") -> str:
+    """The text of log4j-console.properties: to the console, and to files that roll (at most 160 MiB in all).
+
+    The files are lines of text, or of JSON documents.
+    """
+    return _LOG4J_CONSOLE + "".join(f"appender.rolling.layout.{line}\n" for line in _LAYOUTS[layout])
 
 
 def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
@@ -222,25 +253,40 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
 
 def _java_options(role: str, extra: Mapping[str, str]) -> str:
     """Of one role's JVM, the user's last. A log of the collector's work and what a crash leaves go where logs go."""
-    ours = (
-        f"-Xlog:gc*:file={LOG_DIR}/{role}.gc:time,uptime,level,tags:filecount=5,filesize=10m "
-        f"-XX:ErrorFile={LOG_DIR}/{role}-crash.log"
-    )
-    return " ".join(filter(None, (ours, extra.get(f"env.java.opts.{role}"))))
+    ours = [
+        f"-Xlog:gc*:file={LOG_DIR}/{role}.gc:time,uptime,level,tags:filecount=5,filesize=10m",
+        f"-XX:ErrorFile={LOG_DIR}/{role}-crash.log",
+    ]
+    if role == "jobmanager":
+        # The quick compiler only. A standby runs most of its code for the first time when it takes over, while nothing
+        # runs: with both compilers a job stood still for twice as long (bench/rescale, docs/flink.md).
+        ours.append("-XX:TieredStopAtLevel=1")
+    return " ".join(filter(None, (*ours, extra.get(f"env.java.opts.{role}"))))
 
 
 def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
-    """Leader election and job metadata in ZooKeeper: the JobManager can die."""
-    client = "high-availability.zookeeper.client"
+    """Leader election and job metadata outside of the JobManager: it can die."""
     return {
-        "high-availability.type": "zookeeper",
-        "high-availability.zookeeper.quorum": spec.zookeeper_quorum,
-        "high-availability.zookeeper.path.root": "/flink",
         # The default is /default for every cluster: two of them would fight over one job.
         "high-availability.cluster-id": f"/{spec.cluster}",
         "high-availability.storageDir": spec.ha_storage,
         # With HA this takes the place of jobmanager.rpc.port (default: random).
         "high-availability.jobmanager.port": str(RPC_PORT),
+        **(_kubernetes(spec) if spec.zookeeper_quorum is None else _zookeeper(spec.zookeeper_quorum)),
+        # Who finds a new leader that is not ready yet, or whose name is not known yet, asks again after this (default
+        # 10 s, 30 s and at most every 30 s).
+        "cluster.registration.error-delay": "500 ms",
+        "cluster.registration.refused-registration-delay": "500 ms",
+        "cluster.registration.max-timeout": "2 s",
+    }
+
+
+def _zookeeper(quorum: str) -> dict[str, str]:
+    client = "high-availability.zookeeper.client"
+    return {
+        "high-availability.type": "zookeeper",
+        "high-availability.zookeeper.quorum": quorum,
+        "high-availability.zookeeper.path.root": "/flink",
         # A dead JobManager's session must end before the next can lead: 60 s by default. A live one must get a ping
         # through in two thirds of it, a full GC included. Our ensemble grants 2 s and more (twice its tickTime).
         f"{client}.session-timeout": f"{JOB_MANAGER_SESSION_SECONDS} s",
@@ -252,11 +298,19 @@ def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
         f"{client}.tolerate-suspended-connections": "true",
         # Would replace the quorum by the members' own names, which need not resolve where Flink runs.
         f"{client}.ensemble-tracker": "false",
-        # Who finds a new leader that is not ready yet, or whose name is not known yet, asks again after this (default
-        # 10 s, 30 s and at most every 30 s).
-        "cluster.registration.error-delay": "500 ms",
-        "cluster.registration.refused-registration-delay": "500 ms",
-        "cluster.registration.max-timeout": "2 s",
+    }
+
+
+def _kubernetes(spec: FlinkConfigurationSpec) -> dict[str, str]:
+    election = "high-availability.kubernetes.leader-election"
+    return {
+        "high-availability.type": "kubernetes",
+        "kubernetes.namespace": spec.namespace,
+        # A dead JobManager's lease must end before the next can lead, and the next must look: 15 s and 5 s by default.
+        # A live one gives up where it cannot renew its own in time (default 15 s), so before others may take it.
+        f"{election}.lease-duration": "4 s",
+        f"{election}.renew-deadline": "3 s",
+        f"{election}.retry-period": "1 s",
     }
 
 
@@ -306,6 +360,16 @@ def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
     }
 
 
+def _s3(access: S3Access | None) -> dict[str, str]:
+    """Where S3 is. Keys are not here: the plug-in takes them from the environment, or from the pod's identity."""
+    if access is None:
+        return {}
+    return {
+        **({} if access.endpoint is None else {"s3.endpoint": access.endpoint}),
+        "s3.path.style.access": str(access.path_style).lower(),
+    }
+
+
 def _state_metrics(backend: str | None) -> dict[str, str]:
     """How full RocksDB's share of managed memory is: three numbers for each state, read when metrics are reported."""
     if backend != "rocksdb":
@@ -334,6 +398,8 @@ def _quoted(text: str) -> str:
 
 _LOG4J_CONSOLE = """\
 monitorInterval = 30
+# By default the loggers end when the JVM is asked to: what tasks and shutdown hooks say after that would be nowhere.
+shutdownHook = disable
 
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = Console
@@ -350,19 +416,38 @@ logger.curator.level = WARN
 appender.console.name = Console
 appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n%throwable
+appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c [%t] - %m%n%throwable
 
-# The start scripts set log.file. Ten files of 10 MiB: the volume of /opt/flink/log must hold that.
+# The start scripts set log.file. Ten files of 16 MiB: the volume of /opt/flink/log must hold that. Numbers only grow:
+# what reads the files meets each under two names, and not under ten.
 appender.rolling.name = Rolling
 appender.rolling.type = RollingFile
 appender.rolling.append = true
 appender.rolling.fileName = ${sys:log.file:-/opt/flink/log/flink.log}
 appender.rolling.filePattern = ${sys:log.file:-/opt/flink/log/flink.log}.%i
-appender.rolling.layout.type = PatternLayout
-appender.rolling.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n%throwable
 appender.rolling.policies.type = Policies
 appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
-appender.rolling.policies.size.size = 10MB
+appender.rolling.policies.size.size = 16MB
 appender.rolling.strategy.type = DefaultRolloverStrategy
-appender.rolling.strategy.max = 9
+appender.rolling.strategy.fileIndex = nomax
+appender.rolling.strategy.delete.type = Delete
+appender.rolling.strategy.delete.basePath = /opt/flink/log
+appender.rolling.strategy.delete.rolled.type = IfFileName
+appender.rolling.strategy.delete.rolled.glob = *.log.*
+appender.rolling.strategy.delete.rolled.count.type = IfAccumulatedFileCount
+appender.rolling.strategy.delete.rolled.count.exceeds = 9
 """
+
+_EVENT = {
+    "@timestamp": {"$resolver": "timestamp", "pattern": {"format": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"}},
+    "level": {"$resolver": "level", "field": "name"},
+    "logger": {"$resolver": "logger", "field": "name"},
+    "thread": {"$resolver": "thread", "field": "name"},
+    "message": {"$resolver": "message", "stringified": True},
+    "thrown": {"$resolver": "exception", "field": "stackTrace", "stackTrace": {"stringified": True}},
+}
+_LAYOUTS = {
+    "text": ("type = PatternLayout", "pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c [%t] - %m%n%throwable"),
+    # The longest text by default is 16 Ki characters; a longer stack trace would be cut.
+    "json": ("type = JsonTemplateLayout", "maxStringLength = 262144", f"eventTemplate = {json.dumps(_EVENT)}"),
+}

@@ -224,6 +224,12 @@ def flink_options(options: TaskManagerOptions | JobManagerOptions) -> dict[str, 
     }
 
 
+def option_names(process: type[TaskManagerOptions | JobManagerOptions]) -> dict[str, str]:
+    """Flink's names of the options of a process, such as `taskmanager.memory.process.size`, by field."""
+    prefix = "taskmanager" if process is TaskManagerOptions else "jobmanager"
+    return {field.name: f"{prefix}.memory.{_NAMES[field.name]}" for field in fields(process)}
+
+
 def _check_one_way(options: TaskManagerOptions | JobManagerOptions, parts: str) -> None:
     ways = {name: getattr(options, name) for name in ("process_mib", "flink_mib", parts)}
     given = {name: size for name, size in ways.items() if size is not None}

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
     BLOB_PORT,
+    JOB_MANAGER_SESSION_SECONDS,
     LOG_DIR,
     METRICS_PORT,
     REST_PORT,
@@ -24,6 +26,7 @@ USER = 9999  # of the image
 DATA_DIR = "/flink-data"
 _STATE_DIR = "/flink-state"
 _STATE_MOUNT: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
+_S3_PLUGIN = "/opt/flink/plugins/s3"
 _PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
 _SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -35,6 +38,9 @@ _TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_P
 _CHECKPOINT_SECONDS = 10
 _SAVEPOINT_SECONDS = 300
 _STOP_SECONDS = 10
+# How long a JobManager that died leaves the node's CPUs to the standby: that leads a second or two after the session's
+# end, and has the job running two seconds later (bench/rescale, docs/flink.md).
+_TAKE_OVER_SECONDS = JOB_MANAGER_SESSION_SECONDS + 4
 
 
 def scripts() -> dict[str, str]:
@@ -46,19 +52,20 @@ def scripts() -> dict[str, str]:
 class FlinkPods:
     """What the pods of both roles follow from.
 
-    `config` and `scripts` name ConfigMaps, `claim` the volume that the pods share. `cluster` is their place in the
-    high-availability services, `rest` is host:port of the JobManager's REST API, `texts` is all that is mounted from
-    ConfigMaps.
+    `config` and `scripts` name ConfigMaps, `claim` the volume that the pods share, if they do. `cluster` is their place
+    in the high-availability services, `rest` is host:port of the JobManager's REST API, `leases` is what the
+    leader is elected under where that is in Kubernetes, `texts` is all that is mounted from ConfigMaps.
     """
 
     image: str
     account: str
     config: str
     scripts: str
-    claim: str
+    claim: str | None
     cluster: str
     job_id: str
     rest: str
+    leases: pulumi.Input[str] | None
     settings: FlinkClusterSettings
     texts: Mapping[str, str]
     additions: PodAdditions
@@ -83,7 +90,11 @@ class FlinkPods:
             # Answers while some JobManager leads; until then 503.
             ready={"http_get": {"path": "/overview", "port": "rest"}},
             saves=saves,
-            env={"CHECKPOINTS": f"{DATA_DIR}/checkpoints", "RESTORE_FROM": settings.restore_from or ""},
+            env={
+                "CHECKPOINTS": f"{DATA_DIR}/checkpoints" if self.claim else "",
+                "RESTORE_FROM": settings.restore_from or "",
+                "STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else "",
+            },
         )
         return self._template(labels, main, saves)
 
@@ -99,6 +110,8 @@ class FlinkPods:
             "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis}ms",
             "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS}s",
             "io.tmp.dirs": _STATE_DIR,
+            # Where whole files wait for their upload (default: /tmp, which is smaller).
+            **({"presto.s3.staging-directory": _STATE_DIR} if settings.s3 else {}),
         }
         main = self._container(
             "taskmanager",
@@ -140,8 +153,8 @@ class FlinkPods:
             volumes=[
                 {"name": "platform-conf", "config_map": {"name": self.config}},
                 {"name": "platform-scripts", "config_map": {"name": self.scripts}},
-                {"name": "data", "persistent_volume_claim": {"claim_name": self.claim}},
-                # Log files of at most 100 MiB (log4j-console.properties), the collector's of 50, and a crash report.
+                self._data_volume(),
+                # Log files of at most 160 MiB (log4j-console.properties), the collector's of 50, and a crash report.
                 {"name": "log", "empty_dir": {"size_limit": "256Mi"}},
                 {"name": "conf", "empty_dir": {"size_limit": "1Mi"}},
                 {"name": "tmp", "empty_dir": {"size_limit": "1Gi"}},
@@ -149,8 +162,30 @@ class FlinkPods:
                 *more.volumes,
             ],
             grace_seconds=_STOP_SECONDS + sum(_seconds(way) for way in saves) + more.grace_seconds,
-            more=more.spec,
+            # Leaders in Kubernetes are elected by who may write to the API.
+            more={"automount_service_account_token": True, **more.spec} if self.leases else more.spec,
         )
+
+    def _data_volume(self) -> k8s.core.v1.VolumeArgsDict:
+        """What all pods share; or where the S3 plug-in is put, which Flink loads only from a directory of its own."""
+        if self.claim is not None:
+            return {"name": "data", "persistent_volume_claim": {"claim_name": self.claim}}
+        return {"name": "data", "empty_dir": {"size_limit": "1Mi"}}
+
+    def _credentials(self) -> list[k8s.core.v1.EnvVarArgsDict]:
+        """The keys to S3, where they are not the pod's own identity."""
+        s3 = self.settings.s3
+        if s3 is None or s3.secret is None:
+            return []
+        secret = s3.secret
+        keys = ("access-key-id", "secret-access-key")
+        return [
+            {
+                "name": f"AWS_{key.replace('-', '_').upper()}",
+                "value_from": {"secret_key_ref": {"name": secret, "key": key}},
+            }
+            for key in keys
+        ]
 
     def _state_volume(self) -> k8s.core.v1.VolumeArgsDict:
         """Where RocksDB works. It is a cache: state that must last is in checkpoints."""
@@ -208,7 +243,7 @@ class FlinkPods:
         listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": alive}}
         variables = {
             "CLUSTER": self.cluster,
-            "DATA": DATA_DIR,
+            "DATA": DATA_DIR if self.claim else "",
             "JOB_ID": self.job_id,
             "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
             "REST": self.rest,
@@ -223,6 +258,8 @@ class FlinkPods:
             "env": [
                 {"name": "POD_IP", "value_from": {"field_ref": {"field_path": "status.podIP"}}},
                 *({"name": variable, "value": value} for variable, value in sorted(variables.items())),
+                *([] if self.leases is None else [_variable("LEASES", self.leases)]),
+                *self._credentials(),
                 *self.additions.env,
             ],
             "ports": ports(numbers),
@@ -235,7 +272,7 @@ class FlinkPods:
                 {"name": "platform-conf", "mount_path": f"{_PLATFORM_DIR}/conf", "read_only": True},
                 {"name": "platform-scripts", "mount_path": f"{_PLATFORM_DIR}/scripts", "read_only": True},
                 {"name": "conf", "mount_path": "/opt/flink/conf"},
-                {"name": "data", "mount_path": DATA_DIR},
+                {"name": "data", "mount_path": DATA_DIR if self.claim else _S3_PLUGIN},
                 {"name": "log", "mount_path": LOG_DIR},
                 *mounts,
                 {"name": "tmp", "mount_path": "/tmp"},
@@ -246,6 +283,10 @@ class FlinkPods:
             leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *saves]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)
+
+
+def _variable(name: str, value: pulumi.Input[str]) -> k8s.core.v1.EnvVarArgsDict:
+    return {"name": name, "value": value}
 
 
 def _seconds(way: str) -> int:

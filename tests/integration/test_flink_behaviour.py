@@ -15,5 +15,13 @@ def test_nothing_is_lost_when_the_leader_dies_and_a_long_pause_goes_unnoticed(ta
     run([*harness, *events, "--rate", "500", "--out", tmp_path], cwd=ROOT)
 
 
-def test_an_upgrade_takes_effect_and_keeps_state_even_if_it_is_killed_half_way(target: Target) -> None:
-    run([sys.executable, "-m", "bench.upgrades", "--name", target.name, "--upgrades", "1"], cwd=ROOT)
+def test_upgrades_keep_state_killed_half_way_refused_or_taken_back_to_a_savepoint(target: Target) -> None:
+    upgrades(target, "--ways-back")
+
+
+def test_upgrades_keep_state_with_leaders_in_kubernetes(target: Target) -> None:
+    upgrades(target, "--high-availability", "kubernetes")
+
+
+def upgrades(target: Target, *words: str) -> None:
+    run([sys.executable, "-m", "bench.upgrades", "--name", target.name, "--upgrades", "1", *words], cwd=ROOT)

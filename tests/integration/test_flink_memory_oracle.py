@@ -49,6 +49,7 @@ SPEC = FlinkConfigurationSpec(
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
     savepoint_storage="file:///flink-data/savepoints",
+    s3=None,
     extra={},
 )
 

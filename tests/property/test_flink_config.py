@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from components.flink.config import (
     FlinkConfigurationError,
     FlinkConfigurationSpec,
+    Layout,
+    S3Access,
     flink_configuration,
     log4j_console,
     render,
@@ -32,12 +34,13 @@ SPEC = FlinkConfigurationSpec(
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
     savepoint_storage="file:///flink-data/savepoints",
+    s3=None,
     extra={},
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 USERS_KEYS = [
     "metrics.reporters",
-    "s3.access-key",
+    "s3.multiobjectdelete.enable",
     "rest.server.numThreads",
     "web.history",
     "fs.s3a.a_B",
@@ -115,13 +118,13 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("execution.state-recovery.path", "restoreFrom"),
         ("heartbeat.timeout", "failureDetection"),
         ("heartbeat.rpc-failure-threshold", "failureDetection"),
-        ("high-availability.zookeeper.path.execution-plans", "leave it out"),
+        ("high-availability.zookeeper.path.execution-plans", "set highAvailability"),
         ("io.tmp.dirs", "taskManagers.stateDirectory"),
         ("scheduler-mode", "reactive mode"),
         ("parallelism.default", "taskManagers.min"),
         ("rest.port", "network policies"),
-        ("high-availability", "ZooKeeper"),
-        ("high-availability.cluster-id", "ZooKeeper"),
+        ("high-availability", "set highAvailability"),
+        ("high-availability.cluster-id", "set highAvailability"),
         ("web.submit.enable", "no authentication"),
         ("restart-strategy", "restart-strategy.type"),
         ("Robert'); DROP", "name of an option"),
@@ -165,6 +168,7 @@ def test_every_option_that_follows_from_settings_does() -> None:
             ha_storage="s3://ops/ha",
             checkpoint_storage="s3://ops/checkpoints",
             savepoint_storage="s3://ops/savepoints",
+            s3=S3Access(endpoint="http://minio:9000", path_style=True),
             extra={},
         )
     )
@@ -183,6 +187,8 @@ def test_every_option_that_follows_from_settings_does() -> None:
         "high-availability.zookeeper.quorum": "a:1,b:2",
         "high-availability.cluster-id": "/orders",
         "high-availability.storageDir": "s3://ops/ha",
+        "s3.endpoint": "http://minio:9000",
+        "s3.path.style.access": "true",
         "pipeline.max-parallelism": "128",
         "execution.checkpointing.interval": "60 s",
         "execution.checkpointing.dir": "s3://ops/checkpoints",
@@ -190,6 +196,20 @@ def test_every_option_that_follows_from_settings_does() -> None:
         "heartbeat.interval": "2000 ms",
         "heartbeat.timeout": "8000 ms",
     }
+
+
+def test_leaders_are_elected_in_kubernetes_where_there_is_no_zookeeper() -> None:
+    in_zookeeper, configuration = flink_configuration(SPEC), flink_configuration(replace(SPEC, zookeeper_quorum=None))
+    assert configuration["high-availability.type"] == "kubernetes"
+    assert configuration["kubernetes.namespace"] == "dev"
+    assert not any("zookeeper" in key for key in configuration)
+    assert {key for key in in_zookeeper.keys() - configuration.keys() if "zookeeper" not in key} == set()
+
+
+def test_s3_of_aws_needs_no_endpoint() -> None:
+    configuration = flink_configuration(replace(SPEC, s3=S3Access(endpoint=None, path_style=False)))
+    assert "s3.endpoint" not in configuration
+    assert configuration["s3.path.style.access"] == "false"
 
 
 def test_processes_too_small_for_flink_are_refused() -> None:
@@ -229,10 +249,16 @@ def test_memory_tracking_leaves_a_users_java_options_alone() -> None:
     assert "NativeMemoryTracking" not in flink_configuration(SPEC)["env.java.opts.all"]
 
 
-def test_logs_roll_and_stay_below_100_mib() -> None:
-    lines = [line for line in log4j_console().splitlines() if line and not line.startswith("#")]
+@pytest.mark.parametrize("layout", ["text", "json"])
+def test_logs_roll_and_stay_below_160_mib(layout: Layout) -> None:
+    lines = [line for line in log4j_console(layout).splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z.0-9]+ = \S.*", line) for line in lines)
     properties = dict(line.split(" = ", 1) for line in lines)
     assert len(properties) == len(lines)
     megabytes = int(properties["appender.rolling.policies.size.size"].removesuffix("MB"))
-    assert megabytes * (int(properties["appender.rolling.strategy.max"]) + 1) <= 100
+    rolled = int(properties["appender.rolling.strategy.delete.rolled.count.exceeds"])
+    assert megabytes * (rolled + 1) <= 160
+
+
+def test_loggers_outlast_the_tasks() -> None:
+    assert "\nshutdownHook = disable\n" in log4j_console()

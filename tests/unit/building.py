@@ -7,8 +7,11 @@ from components.base import StorageArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
 from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
+from components.logging.files import LogFiles
+from components.logging.sidecar import LogSidecarArgs
 from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.flink import FlinkClusterSettings
+from stacks.logging import LoggingSettings
 from stacks.models import KafkaSettings, NamespaceSettings, ZooKeeperSettings
 from tests.unit.recording import Recording, record
 
@@ -17,6 +20,9 @@ SERVER = "https://10.0.0.1:6443"
 
 # What Kubernetes puts into the Secret of a service account's token.
 TOKEN = {"kubernetes:core/v1:Secret": {"data": {"ca.crt": "Y2E=", "token": "dG9rZW4="}}}
+
+
+LEASES = "0123abcd"  # what the random provider adds
 
 
 def zookeeper(name: str = "zookeeper", *, protect: bool = False, **settings: Any) -> Recording:
@@ -55,7 +61,18 @@ def flink_args(*, protect: bool = False, **settings: Any) -> FlinkClusterArgs:
 
 def flink(name: str = "claims", *, protect: bool = False, **settings: Any) -> Recording:
     args = flink_args(protect=protect, **settings)
-    return record(lambda: FlinkCluster(name, args))
+    return record(lambda: FlinkCluster(name, args), {"random:index/randomId:RandomId": {"hex": LEASES}})
+
+
+def log_sidecar_args(settings: LoggingSettings) -> LogSidecarArgs:
+    return LogSidecarArgs(
+        namespace="dev",
+        image="agent:1",
+        shell="registry.example/jobs/claims:1.0",
+        kafka="kafka:9092",
+        files=LogFiles(volume="log", directory="/opt/flink/log", gcs=("*.gc",)),
+        settings=settings,
+    )
 
 
 def namespace(name: str = "dev", *, protect: bool = False, **settings: Any) -> Recording:

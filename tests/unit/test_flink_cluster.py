@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -50,8 +51,7 @@ def test_task_managers_register_under_their_pods_address(default: Recording) -> 
 
 def test_the_images_entry_point_gets_a_copy_of_the_configuration_that_it_may_write_to(default: Recording) -> None:
     start = default.inputs("ConfigMap", "claims-scripts")["data"]["start.sh"]
-    assert "cp /opt/platform/conf/* /opt/flink/conf/" in start
-    assert start.splitlines()[-1].startswith('exec /docker-entrypoint.sh "$1" -D')
+    assert 'cp "${0%/*}"/../conf/* "$FLINK_HOME/conf/"' in start
     for name, container in containers(default).items():
         mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
         assert container["command"][1].startswith("/opt/platform/scripts/"), name
@@ -383,3 +383,58 @@ def test_what_flink_would_refuse_is_refused_before_anything_is_created() -> None
         with pytest.raises(error) as caught:
             record(lambda settings=settings: FlinkCluster("claims", replace(args, settings=settings)))
         assert not created_before(caught.value)
+
+
+KUBERNETES: dict[str, Any] = {"highAvailability": "kubernetes"}
+
+
+def test_leaders_in_kubernetes_write_to_the_api_as_an_account_that_may() -> None:
+    recording = building.flink(**KUBERNETES)
+    assert not recording.all("ServiceAccount")
+    for name, template in recording.pod_templates():
+        assert template["spec"]["serviceAccountName"] == "flink-leader", name
+        assert template["spec"]["automountServiceAccountToken"] is True, name
+
+
+def test_each_change_of_version_elects_its_leader_in_new_configmaps_which_go_with_it() -> None:
+    one, other = building.flink(**KUBERNETES), building.flink(**KUBERNETES, arguments=["--more"])
+    ids = [recording.inputs("RandomId", "claims-leases") for recording in (one, other)]
+    assert ids[0]["keepers"] != ids[1]["keepers"]
+    assert building.flink(**KUBERNETES).inputs("RandomId", "claims-leases") == ids[0]
+    for lease in ("cluster", job_id("dev", "claims", None)):
+        made = one.one("ConfigMap", f"claims-{building.LEASES}-{lease}-config-map")
+        assert made.inputs["metadata"]["labels"]["app"] == f"claims-{building.LEASES}"
+        record = json.loads(made.inputs["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"])
+        assert (record["holderIdentity"], record["renewTime"][:4]) == ("", "1970")
+        # All that Flink writes: nothing is left that an update could fight about.
+        assert set(made.ignore_changes) == {"data", "metadata.annotations", "metadata.labels"}
+    for name, container in containers(one).items():
+        assert env(container)["LEASES"] == f"claims-{building.LEASES}", name
+
+
+def test_the_longest_name_leaves_room_for_its_leases() -> None:
+    recording = building.flink("c" * 45, **KUBERNETES)
+    (label, *_) = {len(made.inputs["metadata"]["labels"].get("app", "")) for made in recording.all("ConfigMap")} - {0}
+    assert label <= 63
+
+
+S3 = {"path": "s3://checkpoints/flink", "endpoint": "http://minio:9000", "secret": "minio"}
+
+
+def test_pods_with_checkpoints_in_s3_share_no_volume() -> None:
+    recording = building.flink(s3=S3)
+    assert not recording.all("PersistentVolumeClaim")
+    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    assert config["execution.checkpointing.dir"] == "s3://checkpoints/flink/dev/claims/checkpoints"
+    assert config["high-availability.storageDir"] == "s3://checkpoints/flink/dev/claims/ha"
+    for name, container in containers(recording).items():
+        variables = env(container)
+        assert variables["DATA"] == variables.get("CHECKPOINTS", "") == "", name
+        assert variables["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "minio", "key": "access-key-id"}}
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert mounts["data"] == "/opt/flink/plugins/s3", name
+
+
+def test_pods_with_an_identity_of_their_own_get_no_keys() -> None:
+    recording = building.flink(s3={"path": "s3://checkpoints"})
+    assert all("AWS_ACCESS_KEY_ID" not in env(container) for container in containers(recording).values())

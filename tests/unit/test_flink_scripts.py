@@ -18,13 +18,14 @@ SAVEPOINT = "s3://bucket/savepoint-1"
 
 
 def start(
-    tmp_path: Path, *, restore_from: str = "", checkpoints: str | None = None
+    tmp_path: Path, *, restore_from: str = "", checkpoints: str | None = None, standby_seconds: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run jobmanager.sh as a pod would, up to the image's entry point; it prints its arguments a line each."""
     (tmp_path / "jobmanager.sh").write_text(scripts()["jobmanager.sh"])
     (tmp_path / "start.sh").write_text("printf '%s\\n' \"$@\"\n")
     directory = str(tmp_path / "checkpoints") if checkpoints is None else checkpoints
     env = {**os.environ, "JOB_ID": JOB, "CHECKPOINTS": directory, "RESTORE_FROM": restore_from}
+    env |= {"STANDBY_SECONDS": standby_seconds, "FLINK_HOME": str(tmp_path / "flink")}
     words = ["bash", str(tmp_path / "jobmanager.sh"), "standalone-job", "--job-id", JOB, "--", "a b", "--c"]
     return subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=30)
 
@@ -88,12 +89,29 @@ def test_checkpoints_that_lie_elsewhere_are_not_looked_for(tmp_path: Path) -> No
     assert restored_from(start(tmp_path, checkpoints="", restore_from=SAVEPOINT)) == SAVEPOINT
 
 
+@pytest.mark.parametrize(("again", "standby"), [(True, True), (True, False), (False, True)])
+def test_a_job_manager_that_died_lets_the_standby_go_first(tmp_path: Path, *, again: bool, standby: bool) -> None:
+    (tmp_path / "flink/conf").mkdir(parents=True)
+    if again:
+        (tmp_path / "flink/conf/config.yaml").touch()
+    began = time.monotonic()
+    done = start(tmp_path, standby_seconds="1" if standby else "")
+    assert done.returncode == 0, done.stderr
+    waits = again and standby
+    assert ("This JobManager was here before" in done.stdout) == waits
+    assert time.monotonic() - began >= waits
+
+
 class _JobManager(ThreadingHTTPServer):
-    """A REST API that completes a checkpoint after it was asked for it three times, and notes what it was asked."""
+    """A REST API that completes a checkpoint after it was asked for it three times, and notes what it was asked.
+
+    One that `forgets` knows of no checkpoint, as the next leader.
+    """
 
     def __init__(self, *, running: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.running = running
+        self.forgets = False
         self.asked: list[str] = []
 
 
@@ -114,6 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(*((202, {"request-id": "ab12"}) if self.server.running else (404, {"errors": ["no job"]})))
 
     def do_GET(self) -> None:
+        if self.server.forgets:
+            self._answer(404, {"errors": ["unknown"]})
+            return
         polls = sum(line.startswith("GET") for line in self.server.asked)
         self._answer(200, {"status": {"id": "COMPLETED" if polls >= 2 else "IN_PROGRESS"}})
 
@@ -132,8 +153,8 @@ def job_manager(request: pytest.FixtureRequest) -> Iterator[_JobManager]:
     server.server_close()
 
 
-def leave(address: str, *ways: str) -> int:
-    env = {**os.environ, "JOB_ID": JOB, "REST": address, "SECONDS_EACH": "5"}
+def leave(address: str, *ways: str, seconds: int = 5) -> int:
+    env = {**os.environ, "JOB_ID": JOB, "REST": address, "SECONDS_EACH": str(seconds), "SILENT_SECONDS": "1"}
     words = ["bash", "-c", scripts()["leave.sh"], "leave.sh", *ways]
     return subprocess.run(words, env=env, timeout=30, check=False).returncode
 
@@ -148,6 +169,13 @@ def test_a_process_that_leaves_waits_for_its_checkpoint(job_manager: _JobManager
     ]
 
 
+@pytest.mark.parametrize("job_manager", [True], indirect=True)
+def test_a_process_that_leaves_does_not_wait_for_a_job_manager_that_is_gone(job_manager: _JobManager) -> None:
+    job_manager.forgets = True
+    assert leave(f"127.0.0.1:{job_manager.server_port}", "savepoint", seconds=300) == 0  # or it takes these
+    assert len(job_manager.asked) > 1
+
+
 @pytest.mark.parametrize("job_manager", [False], indirect=True)
 def test_where_no_job_runs_a_process_leaves_at_once(job_manager: _JobManager) -> None:
     assert leave(f"127.0.0.1:{job_manager.server_port}", "checkpoint") == 0
@@ -156,3 +184,48 @@ def test_where_no_job_runs_a_process_leaves_at_once(job_manager: _JobManager) ->
 
 def test_where_no_job_manager_is_a_process_leaves_at_once() -> None:
     assert leave("127.0.0.1:1", "checkpoint") == 0
+
+
+def started(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run start.sh as a pod would, up to the image's entry point; it prints its arguments a line each."""
+    home = tmp_path / "flink"
+    for folder in ("conf", "opt", "plugins/s3"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    for folder, name, text in (
+        ("scripts", "start.sh", scripts()["start.sh"]),
+        ("scripts", "entry-point", "#!/bin/bash\nprintf '%s\\n' \"$@\"\n"),
+        ("conf", "config.yaml", "a: b\n"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(text)
+        (tmp_path / folder / name).chmod(0o755)
+    variables = {"CLUSTER": "/claims", "FLINK_HOME": str(home), "ENTRY_POINT": str(tmp_path / "scripts/entry-point")}
+    words = ["bash", str(tmp_path / "scripts/start.sh"), "taskmanager", "-D", "a=b"]
+    where = {**os.environ, "HOSTNAME": "pod", **variables, **env}
+    return subprocess.run(words, env=where, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_a_process_takes_its_place_from_the_identity_of_its_volume(tmp_path: Path) -> None:
+    first, again = (started(tmp_path, DATA=str(tmp_path)) for _ in range(2))
+    identity = (tmp_path / "identity").read_text().strip()
+    assert first.stdout.splitlines() == [
+        *("taskmanager", "-D", f"high-availability.cluster-id=/claims/{identity}", "-D", "a=b")
+    ]
+    assert again.stdout == first.stdout
+    assert (tmp_path / "flink/conf/config.yaml").read_text() == "a: b\n"
+
+
+def test_leaders_in_kubernetes_are_told_under_what_they_are_elected(tmp_path: Path) -> None:
+    done = started(tmp_path, DATA=str(tmp_path), LEASES="claims-0123abcd")
+    assert "kubernetes.cluster-id=claims-0123abcd" in done.stdout.splitlines()
+
+
+def test_checkpoints_in_s3_load_the_plug_in_and_need_no_volume(tmp_path: Path) -> None:
+    jar = tmp_path / "flink/opt/flink-s3-fs-presto-2.3.0.jar"
+    refused = started(tmp_path, DATA="")
+    assert refused.returncode == 1
+    assert "flink-s3-fs-presto" in refused.stderr
+    jar.touch()
+    done = started(tmp_path, DATA="")
+    assert "high-availability.cluster-id=/claims" in done.stdout.splitlines()
+    assert (tmp_path / "flink/plugins/s3" / jar.name).resolve() == jar

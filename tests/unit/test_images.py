@@ -19,8 +19,10 @@ from local import images
 from local.images import contract, recipes, registry, store
 from local.images.recipes import FOLDERS, HERE, PULLED, Image, build_key, fingerprint
 from local.progress import LocalError
+from local.tools import ensure_packages
 
 FLINK, PAUSE = "flink:2.3.0-java17", "localhost/pause:1"
+COLLECTOR = "otel/opentelemetry-collector-contrib:0.145.0"
 Program = Callable[[str, str], Path]
 Patch = pytest.MonkeyPatch
 
@@ -82,7 +84,7 @@ def test_a_key_changes_with_all_that_goes_in(tmp_path: Path) -> None:
 def test_every_java_image_is_built_again_when_the_base_changes(monkeypatch: Patch) -> None:
     before = {name: build_key(name) for name in FOLDERS}
     monkeypatch.setattr(recipes, "base_key", lambda: "another")
-    assert {name for name in FOLDERS if build_key(name) == before[name]} == {PAUSE}
+    assert {name for name in FOLDERS if build_key(name) == before[name]} == {COLLECTOR, PAUSE}
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,9 @@ def test_one_run_at_a_time(way: Way, cache: Path) -> None:
     assert not (cache / "build-left").exists()
 
 
-def test_missing_programs_are_installed_with_apt(program: Program, tmp_path: Path, monkeypatch: Patch) -> None:
+def test_missing_programs_are_installed_with_apt(
+    program: Program, cache: Path, tmp_path: Path, monkeypatch: Patch
+) -> None:
     folder = tmp_path / "bin"
     made = f"for name in buildah mmdebstrap; do cp /bin/true {folder}/$name; done"
     calls = program(
@@ -261,14 +265,15 @@ def test_missing_programs_are_installed_with_apt(program: Program, tmp_path: Pat
     for tool in ("bash", "cp", "touch"):
         (folder / tool).symlink_to(f"/bin/{tool}")
     monkeypatch.setenv("PATH", str(folder))
+    packages = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
     for _ in range(2):
-        store.require("buildah", "mmdebstrap")
-    install = "install -y --no-install-recommends buildah mmdebstrap"
+        ensure_packages(packages)
+    install = "install -y --no-install-recommends -o DPkg::Lock::Timeout=300 buildah mmdebstrap"
     assert calls.read_text().splitlines() == [install, "update", install]
     for name in ("apt-get", "mmdebstrap"):
         (folder / name).unlink()
-    with pytest.raises(LocalError, match="mmdebstrap: not found; install buildah and mmdebstrap"):
-        store.require("buildah", "mmdebstrap")
+    with pytest.raises(LocalError, match=r"missing: mmdebstrap\. Install"):
+        ensure_packages(packages)
 
 
 def test_an_archive_takes_the_place_of_older_ones(program: Program, cache: Path, monkeypatch: Patch) -> None:
@@ -296,8 +301,9 @@ def test_every_image_has_a_contract_for_the_user_of_its_pods() -> None:
     users = {name: entry.user for name, entry in contract.load().items()}
     flink, others = "9999:9999", "1000:1000"
     assert users.pop(PAUSE) == "65535:65535"
+    assert users.pop(COLLECTOR) == flink
     assert users == {FLINK: flink, contract.JOB: flink, "apache/kafka:4.1.0": others, "zookeeper:3.9.4": others}
-    assert set(FOLDERS) - {PAUSE} < set(users)
+    assert set(FOLDERS) - {COLLECTOR, PAUSE} < set(users)
     with pytest.raises(ValidationError, match="command"):
         contract.Contract.model_validate({"user": flink, "needs": {}, "command": "true"})
 

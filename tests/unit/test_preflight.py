@@ -115,8 +115,8 @@ def test_metrics(services: list[Mapping[str, Any]], verdict: str) -> None:
 
 def test_capacity_counts_the_autoscaler_at_its_maximum() -> None:
     cpu, mib = preflight.requests_at_maximum(_settings())
-    assert cpu == pytest.approx(0.3 + 0.25 + 2 * 0.2 + 3 * 0.2)
-    assert mib == 3 * 256 + 1024 + 2 * 1024 + 3 * 1728
+    assert cpu == pytest.approx(0.3 + 0.25 + 2 * 0.2 + 3 * 0.2 + 5 * 0.02)  # five pods that ship logs
+    assert mib == 3 * 256 + 1024 + 2 * 1024 + 3 * 1728 + 5 * 256
     assert preflight.capacity([_node()], [], _settings()).verdict == "ok"
     small = preflight.capacity([_node(memory="7Gi")], [], _settings())
     assert small.verdict == "failed"

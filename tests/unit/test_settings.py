@@ -170,6 +170,14 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flink": {"clusters": {"claims": {"mainClass": "Job"}}}},
         ["streaming-platform:flink.clusters.claims.jar:", "neither is given", "exactly one of jar and image"],
     ),
+    "leaders in Kubernetes without the claim": (
+        {"flink": flink(highAvailability="kubernetes", s3={"path": "s3://checkpoints"})},
+        ["streaming-platform:flink.clusters.claims.highAvailability:", "whose place s3 takes", "leave s3 out"],
+    ),
+    "a bucket without its scheme": (
+        {"flink": flink(s3={"path": "checkpoints"})},
+        ["streaming-platform:flink.clusters.claims.s3.path:", "'checkpoints'"],
+    ),
     "two jobs": (
         {"flink": flink(jar="a.jar")},
         ["streaming-platform:flink.clusters.claims.jar:", "'a.jar'", "exactly one of jar and image"],
@@ -256,7 +264,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a directory of the node": (
         {"flink": flink(taskManagers={"stateDirectory": {"hostPath": "/mnt"}})},
-        ["claims.taskManagers.stateDirectory.hostPath:", "'/mnt'", "Pod Security", "allowHostPath: true"],
+        ["claims.taskManagers.stateDirectory.hostPath:", "'/mnt'", "Pod Security", "set allowHostPath"],
     ),
     "a savepoint that is no URI": (
         {"flink": flink(restoreFrom="savepoint-1")},

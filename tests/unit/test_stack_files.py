@@ -48,6 +48,8 @@ def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) ->
     for each in loaded.flink.clusters.values():
         sizes.append((each.job_manager.cpu, each.job_manager.container_mib))
         sizes.extend([(each.task_managers.cpu, each.task_managers.container_mib)] * each.task_managers.max)
+        pods = each.job_manager.replicas + each.task_managers.max
+        sizes.extend([(loaded.logging.pod_cpu, loaded.logging.pod_mib)] * pods)
     assert sum(cpu for cpu, _ in sizes) <= quota.cpu
     assert sum(memory for _, memory in sizes) <= quota.memory_mib
     assert max(memory for _, memory in sizes) <= limits.max_memory_mib
@@ -64,6 +66,7 @@ def test_dev_fits_on_two_cpus_beside_other_work() -> None:
     assert isinstance(dev, EnvironmentSettings)
     (claims,) = dev.flink.clusters.values()
     fixed = dev.zookeeper.members * dev.zookeeper.cpu + dev.kafka.brokers * dev.kafka.cpu + claims.job_manager.cpu
+    fixed += (claims.job_manager.replicas + claims.task_managers.max) * dev.logging.pod_cpu
     assert fixed + claims.task_managers.max * claims.task_managers.cpu <= 1.3
 
 

@@ -134,16 +134,16 @@ def test_kafkas_cluster_id_is_random_and_protected_like_the_data() -> None:
         identity = recording.one("RandomId", "kafka-cluster-id")
         assert identity.inputs["byteLength"] == 16
         protected = [identity, *recording.all("Topic"), *recording.all("PersistentVolumeClaim")]
-        assert len(protected) == 1 + 1 + 3 + 3 + 2
+        assert len(protected) == 1 + 2 + 3 + 3 + 2
         assert {resource.protect or resource.retain for resource in protected} == {protect}
 
 
 def test_topics_come_after_kafka_and_flink_after_both(dev: Recording) -> None:
-    (topic,) = dev.all("Topic")
+    topics = dev.all("Topic")
     stateful_sets = {resource.name: resource.urn for resource in dev.all("StatefulSet")}
-    assert stateful_sets["kafka"] in topic.depends_on
+    assert all(stateful_sets["kafka"] in topic.depends_on for topic in topics)
     for flink in dev.all("FlinkCluster"):
-        assert {topic.urn, *stateful_sets.values()} <= set(flink.depends_on), flink.name
+        assert {*(topic.urn for topic in topics), *stateful_sets.values()} <= set(flink.depends_on), flink.name
 
 
 def test_a_topic_is_told_how_to_reach_the_brokers_but_no_secret(dev: Recording) -> None:
@@ -157,7 +157,7 @@ def test_outputs_say_what_there_is_and_where(dev: Recording) -> None:
         "namespace": "dev",
         "zookeeper": "zookeeper:2181",
         "kafka": "kafka:9092",
-        "topics": ["events"],
+        "topics": ["events", "logs"],
         "flink": {
             name: {
                 "image": "registry.example/job:1",

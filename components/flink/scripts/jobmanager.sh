@@ -3,10 +3,22 @@
 #   JOB_ID        of the job, in 32 hexadecimal digits
 #   CHECKPOINTS   directory with a folder of checkpoints for each job id; empty: they are not on a volume
 #   RESTORE_FROM  savepoint or retained checkpoint to start from, if the job with this id has not run yet; or empty
+#   STANDBY_SECONDS  how long a standby may take until the job runs again; empty: there is none
+#   FLINK_HOME    of the image
 #
 # A checkpoint that is registered in the high-availability services goes before whatever is said here. Where none is
 # (a job that failed for good has none any more, nor has a ZooKeeper that lost its data), Flink would start from nothing.
 set -euo pipefail
+
+# Where there is a configuration, this container was started before. A starting JVM takes the CPUs of the node for some
+# seconds, just when a standby takes the job over: its turn comes first.
+if [ -n "$STANDBY_SECONDS" ] && [ -e "$FLINK_HOME/conf/config.yaml" ]; then
+  echo "This JobManager was here before: it starts in $STANDBY_SECONDS s, when the other one should have the job"
+  trap 'exit 143' TERM
+  sleep "$STANDBY_SECONDS" &
+  wait $!
+  trap - TERM
+fi
 
 newest() { # of all completed checkpoints in these folders
   { find "$@" -mindepth 2 -maxdepth 2 -path '*/chk-*/_metadata' -printf '%T@ %h\n' 2>/dev/null || :; } |

@@ -4,6 +4,7 @@
 # process leaves without: checkpoints are taken anyway.
 #   JOB_ID, REST  the job's id, and host:port of the JobManager's REST API
 #   SECONDS_EACH  how long each way may take
+#   SILENT_SECONDS  after how long without an answer the JobManager that was asked is taken for gone (default 10)
 set -uo pipefail
 
 ask() { # METHOD PATH [JSON]: prints the answer
@@ -19,7 +20,12 @@ for way in "$@"; do
   accepted=$(ask POST "/jobs/$JOB_ID/${way}s" '{}')
   [[ $accepted =~ \"request-id\":\ *\"([0-9a-f]+)\" ]] || exit 0 # no job runs, or nobody leads
   request=${BASH_REMATCH[1]}
-  until [[ $(ask GET "/jobs/$JOB_ID/${way}s/$request" '') == *COMPLETED* ]] || ((SECONDS >= SECONDS_EACH)); do
+  heard=0
+  while ((SECONDS < SECONDS_EACH && SECONDS - heard < ${SILENT_SECONDS:-10})); do
+    case $(ask GET "/jobs/$JOB_ID/${way}s/$request" '') in
+      *COMPLETED*) break ;;
+      *IN_PROGRESS*) heard=$SECONDS ;;
+    esac
     read -rt 0.05 <> <(:) || :
   done
 done 2>/dev/null
