@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Mapping
@@ -86,12 +87,15 @@ class BenchCluster:
         self._forget_leases()
 
     def _forget_leases(self) -> None:
-        """Delete the lease that a JobManager which was still stopping made anew, where it was elected in Kubernetes."""
+        """Delete the leases that JobManagers which were still stopping made anew, where Kubernetes elects the leader.
+
+        Such a lease has no label: only its name tells whose it was.
+        """
         labels = f"app.kubernetes.io/instance={self.name}"
         self.at.run("wait", "--for=delete", "pod", "-l", labels, "--timeout=120s")
-        found = self.at.items("configmaps", "-l", "configmap-type=high-availability")
-        for name in (item["metadata"]["name"] for item in found):
-            if name.startswith(f"{self.name}-"):
+        its_own = re.compile(rf"{re.escape(self.name)}-[0-9a-f]{{8}}-[0-9a-z]+-config-map")
+        for name in (item["metadata"]["name"] for item in self.at.items("configmaps")):
+            if its_own.fullmatch(name):
                 self.at.run("delete", "configmap", name, "--ignore-not-found")
 
     def exists(self) -> bool:

@@ -158,10 +158,11 @@ def _reported(done: "list[Repetition]", problems: list[str], directory: Path, *,
         if done:
             if times:
                 say(f"\n{report.table(done)}\n")
-            plot.draw(done, directory / "rescale.png")
             say(f"  raw figures and plot: {directory}")
         for problem in problems:
             say(f"  NOT RIGHT: {problem}")
+        if done:  # last, so that an error in it hides none of the above
+            plot.draw(done, directory / "rescale.png")
 
 
 def _estimate(compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], count: int) -> int:
