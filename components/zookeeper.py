@@ -114,6 +114,8 @@ def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
         # Milliseconds. A client's session may be as short as two ticks: Flink's next JobManager leads when that of the
         # last one has ended.
         "tickTime=1000",
+        # By default 20 ticks: the 60 s that TaskManagers ask for, as Flink does by default, would be cut to 20 s.
+        "maxSessionTimeout=60000",
         # Ticks that a member may take to catch up with the leader, and may lag behind it.
         "initLimit=20",
         "syncLimit=10",

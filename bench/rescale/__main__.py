@@ -32,7 +32,14 @@ def _parser() -> argparse.ArgumentParser:
     add_target(parser)
     parser.add_argument("--settings", nargs="+", metavar="SETTING", help=f"of {', '.join(SETTINGS)} (default: all)")
     parser.add_argument("--events", nargs="+", choices=_EVENTS, metavar="EVENT", help=f"of {', '.join(_EVENTS)}")
-    parser.add_argument("--repeat", type=positive, default=5, help="repetitions of each event (default: 5)")
+    parser.add_argument(
+        "--repeat",
+        nargs="+",
+        type=positive,
+        default=[5],
+        metavar="N",
+        help="repetitions of each event: one number, or one for each setting (default: 5)",
+    )
     parser.add_argument("--rate", type=positive, default=RATE, help=f"records per second (default: {RATE})")
     parser.add_argument("--guarantee", choices=GUARANTEES, default=GUARANTEES[0], help="default: %(default)s")
     parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a JVM that stands still so long")
@@ -90,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     events = {name: EVENTS[name] for name in _EVENTS if name in (arguments.events or _EVENTS)}
     if arguments.pause is not None:
         events = {**(events if arguments.events else {}), GC_PAUSE: PAUSE}
-    count: int = arguments.repeat
+    counts = _counts(arguments.repeat, list(compared))
     exactly_once = arguments.guarantee == "EXACTLY_ONCE"
     plan = {
         setting: {name: event for name, event in events.items() if _differs(overlay, name)}
@@ -100,11 +107,12 @@ def _run(arguments: argparse.Namespace) -> int:
         raise LocalError(
             f"--settings {idle[0]}: as stock in {', '.join(events)}: leave it out, or choose other --events"
         )
-    say(f"  {sum(map(len, plan.values()))} events, {count} times each: about {_estimate(compared, plan, count)} min")
+    total = sum(len(plan[setting]) * count for setting, count in counts.items())
+    say(f"  {total} times an event: about {_estimate(compared, plan, counts)} min")
     # The same moments for every setting.
-    dice = random.Random(arguments.seed)
+    dice, most = random.Random(arguments.seed), max(counts.values())
     moments = {
-        name: measure.phases([dice.random() for _ in range(count)], CHECKPOINT_SECONDS * 1000) for name in events
+        name: measure.phases([dice.random() for _ in range(most)], CHECKPOINT_SECONDS * 1000) for name in events
     }
     target = Target(arguments.name, arguments.context)
     done: list[Repetition] = []
@@ -131,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> int:
                     pause_seconds=arguments.pause or 0,
                 )
                 bench = Bench(setting=setting, scene=scene, reader=reader, load=load)
-                for n in range(count):
+                for n in range(counts[setting]):
                     for name, event in plan[setting].items():
                         repetition = bench.repeat(name, event, n + 1, moments[name][n])
                         say(report.line(repetition, times=not exactly_once))
@@ -140,6 +148,13 @@ def _run(arguments: argparse.Namespace) -> int:
                         problems += [f"{setting}, {name}, {n + 1}: {text}" for text in found]
                         report.write_raw(done, arguments.out)
     return 1 if problems else 0
+
+
+def _counts(given: list[int], settings: list[str]) -> dict[str, int]:
+    """How often each setting goes through its events."""
+    if len(given) not in (1, len(settings)):
+        raise LocalError(f"--repeat {' '.join(map(str, given))}: give one number, or {len(settings)}, one for a setting")
+    return dict(zip(settings, given * len(settings), strict=False))
 
 
 def _differs(overlay: Mapping[str, Any], event: str) -> bool:
@@ -165,9 +180,11 @@ def _reported(done: "list[Repetition]", problems: list[str], directory: Path, *,
             plot.draw(done, directory / "rescale.png")
 
 
-def _estimate(compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], count: int) -> int:
+def _estimate(
+    compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]
+) -> int:
     """Minutes: a repetition takes over a minute, and three where nothing was done about Flink's defaults."""
-    seconds = sum(120 + len(plan[name]) * count * (180 if overlay else 75) for name, overlay in compared.items())
+    seconds = sum(120 + len(plan[name]) * counts[name] * (180 if overlay else 75) for name, overlay in compared.items())
     return round(seconds / 60)
 
 

@@ -32,9 +32,11 @@ def line(r: Repetition, *, times: bool) -> str:
 
 
 def table(repetitions: Sequence[Repetition]) -> str:
-    """Least, median and greatest of each figure, and the median's ratio to that of the first setting."""
+    """Least, median and greatest of each figure, and the median's ratio to that of Flink's defaults, or the first."""
     settings = list(dict.fromkeys(r.setting for r in repetitions))
-    head = f"  {'event':<18} {'figure':<18} {'setting':<10} {'min':>8} {'median':>8} {'max':>8}  of {settings[0]}"
+    settings.sort(key=lambda setting: setting != "stock")
+    columns = f"{'n':>2} {'min':>8} {'median':>8} {'max':>8}"
+    head = f"  {'event':<18} {'figure':<18} {'setting':<10} {columns}  of {settings[0]}"
     lines = [head]
     for event in dict.fromkeys(r.event for r in repetitions):
         for name, read in _FIGURES.items():
@@ -48,7 +50,7 @@ def table(repetitions: Sequence[Repetition]) -> str:
                 first = first or (seen if setting == settings[0] else None)
                 ratio = f"{seen.median / first.median:.0%}" if first and first.median else "-"
                 lines.append(
-                    f"  {event:<18} {name:<18} {setting:<10} "
+                    f"  {event:<18} {name:<18} {setting:<10} {len(values):>2} "
                     f"{seen.least:>7.2f}s {seen.median:>7.2f}s {seen.greatest:>7.2f}s  {ratio}"
                 )
     return "\n".join(lines)

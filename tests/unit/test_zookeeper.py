@@ -1,5 +1,6 @@
 import pytest
 
+from components.flink.config import TASK_MANAGER_SESSION_SECONDS
 from components.zookeeper import zoo_cfg
 from tests.unit import building
 
@@ -21,6 +22,7 @@ def test_config_avoids_the_known_traps() -> None:
     assert set(config["4lw.commands.whitelist"].split(",")) == {"ruok", "srvr"}
     assert config["quorumListenOnAllIPs"] == "true"
     assert config["admin.enableServer"] == "false"
+    assert int(config["maxSessionTimeout"]) >= 1000 * TASK_MANAGER_SESSION_SECONDS
 
 
 def test_peers_find_each_other_before_they_are_ready() -> None:
