@@ -58,6 +58,15 @@ def _look(arguments: argparse.Namespace) -> int:
     return 1 if refusals(found) else 0
 
 
+def _posted(stack: str, file: Path) -> str:
+    """The comment with the commit that it is of: it stays when a later commit has no preview."""
+    from preview.comment import failed
+
+    text = file.read_text(encoding="utf-8") if file.exists() else failed(stack)
+    commit = os.environ.get("HEAD_COMMIT")
+    return f"{text}\nOf commit {commit}.\n" if commit else text
+
+
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
     match arguments.command:
@@ -75,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "post":
             from preview import github
 
-            say(github.from_environment().put(arguments.stack, arguments.comment.read_text(encoding="utf-8")))
+            say(github.from_environment().put(arguments.stack, _posted(arguments.stack, arguments.comment)))
         case _:
             return _look(arguments)
     return 0

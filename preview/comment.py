@@ -14,7 +14,7 @@ from typing import Any
 from preview.diff import ABSENT, Absent, Change, changes, text_diff
 from preview.events import DRIFTS, Preview, Step, Violation, protects_data
 
-LIMIT = 65_000
+LIMIT = 65_000  # and the commit
 SHARE = 0.6  # of the room that is left, which a section may fill before the ones after it
 LINES = 80  # of one text's diff
 PROPERTIES = 60  # of one resource
@@ -93,6 +93,11 @@ def comment(preview: Preview, stack: str, limit: int | None = LIMIT, what: str =
     if refused:
         head.append(f"**{'Refused' if what == 'Preview' else 'Found'}**: {', '.join(refused)}.")
     return _fit("\n\n".join(head), _sections(preview), limit)
+
+
+def failed(stack: str) -> str:
+    """What stands where a comment would, when a preview did not come to run."""
+    return f"{marker(stack)}\n\n### Preview of {code(stack)}: it did not run\n\nThe check says what it lacked.\n"
 
 
 def summary(preview: Preview) -> str:

@@ -20,10 +20,20 @@ UNKNOWN = "[known after it is applied]"
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 _COMPUTED = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # Values under these names are never shown, marked or not; a reference to a Secret by its name is no secret.
-_WORDS = r"(?:passw(?:or)?d|passphrase|private[-_.]?key|kubeconfig|(?:secret|access|api)[-_.]?key|token)"
+_WORDS = (
+    r"(?:passw(?:or)?d|passphrase|private[-_.]?key|kubeconfig|(?:secret|access|api)[-_.]?key|client[-_.]?secret|token)"
+)
 _SENSITIVE = re.compile(rf"(?i){_WORDS}$")
-# The same in texts: assignments, keys and tokens by their looks.
+# The same in texts: a line that is an assignment, to its end; an assignment or an option within a line; the value of an
+# environment variable; what stands in a URL; keys, tokens and Secrets by their looks.
 _ASSIGNED = re.compile(rf"(?im)^(?P<kept>[^\n=:#]*{_WORDS}[\"']?[ \t]*[=:][ \t]*)\S.*$")
+_VALUE = r"(?:\\\"[^\n]*?\\\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"']+)"
+_WITHIN = re.compile(rf"(?i)(?P<kept>{_WORDS}(?:\\?[\"'])?[ \t]*[=:][ \t]*|--[\w.-]*{_WORDS}[ \t]+){_VALUE}")
+_VARIABLE = re.compile(
+    rf"(?i)(?P<kept>\bname[\"']?[ \t]*:[ \t]*[\"']?[\w.-]*{_WORDS}[\"']?\s*,?\s*[\"']?value[\"']?[ \t]*:[ \t]*)\S.*"
+)
+_IN_URL = re.compile(r"(?P<kept>://[^:/@\s\"']*:)[^@/\s\"']+(?=@)")
+_MANIFEST = re.compile(r"(?m)^[\s-]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?Secret[\"']?,?[ \t]*$")
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _COLORS = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
@@ -185,7 +195,8 @@ def _step(metadata: dict[str, Any]) -> Step:
     old = cast("dict[str, Any]", metadata.get("old") or {})
     new = cast("dict[str, Any]", metadata.get("new") or {})
     details = cast("dict[str, dict[str, str]]", metadata.get("detailedDiff") or {})
-    hidden = str(metadata["type"]).rsplit(":", 1)[-1] == "Secret"  # Kubernetes' own, whether marked or not
+    # Kubernetes' own, whether marked or not, and lists and patches of them.
+    hidden = str(metadata["type"]).rsplit(":", 1)[-1] in ("Secret", "SecretList", "SecretPatch")
     return Step(
         op="replace" if metadata["op"] in REPLACEMENTS else metadata["op"],
         urn=metadata["urn"],
@@ -212,32 +223,37 @@ def _violation(event: dict[str, Any]) -> Violation:
 
 def _shown(properties: Any, *, hidden: bool) -> Properties:
     """Properties as they may be shown: secrets masked, unknown values named, what is the SDK's own left out."""
-    shown = _object_shown(cast("dict[str, Any]", properties or {}))
-    for name in ("data", "stringData"):
-        if hidden and isinstance(shown.get(name), dict):
+    return _object_shown(cast("dict[str, Any]", properties or {}), hidden=hidden)
+
+
+def _object_shown(value: Mapping[str, Any], *, hidden: bool = False) -> dict[str, Any]:
+    """A mapping; `hidden` is one that holds the data of a Kubernetes Secret, as any does that says it is one."""
+    hidden = hidden or value.get("kind") == "Secret"
+    shown = {key: _value_shown(key, each, hidden=hidden) for key, each in value.items() if not key.startswith("__")}
+    for name in ("data", "stringData") if hidden else ():
+        if isinstance(shown.get(name), dict):
             shown[name] = dict.fromkeys(cast("dict[str, Any]", shown[name]), MASK)
-    return shown
-
-
-def _object_shown(value: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {key: _value_shown(key, each) for key, each in value.items() if not key.startswith("__")}
     # An environment variable: what it is called says what it holds.
     if isinstance(shown.get("value"), str) and _SENSITIVE.search(str(shown.get("name"))):
         shown["value"] = MASK
     return shown
 
 
-def _value_shown(name: str, value: Any) -> Any:
+def _value_shown(name: str, value: Any, *, hidden: bool) -> Any:
     match value:
         case {"4dabf18193072939515e22adb298388d": mark}:
             return MASK if mark == _SECRET else "[file]"
         case dict():
-            return _object_shown(cast("dict[str, Any]", value))
+            return _object_shown(cast("dict[str, Any]", value), hidden=hidden)
         case list():
             values = cast("list[Any]", value)
             return [
                 # `--password x` as two arguments
-                _value_shown(before.lstrip("-") if isinstance(before, str) and before.startswith("-") else name, each)
+                _value_shown(
+                    before.lstrip("-") if isinstance(before, str) and before.startswith("-") else name,
+                    each,
+                    hidden=hidden,
+                )
                 for before, each in zip([None, *values], values, strict=False)
             ]
         case str() if value == _COMPUTED:
@@ -250,4 +266,8 @@ def _value_shown(name: str, value: Any) -> Any:
 
 def text_shown(text: str) -> str:
     """A text with what looks like a secret in it masked."""
-    return _JWT.sub(MASK, _KEY.sub(MASK, _ASSIGNED.sub(rf"\g<kept>{MASK}", text)))
+    if _MANIFEST.search(text):
+        return MASK
+    for pattern in (_ASSIGNED, _WITHIN, _VARIABLE, _IN_URL):
+        text = pattern.sub(rf"\g<kept>{MASK}", text)
+    return _JWT.sub(MASK, _KEY.sub(MASK, text))

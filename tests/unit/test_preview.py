@@ -196,6 +196,17 @@ def test_properties_that_differ(
         {"data": {"app.properties": "a=b\nsasl.password = hidden\n"}},
         {"data": {"app.yaml": 'access_key: "hidden"'}},
         {"data": {"tls": "-----BEGIN RSA PRIVATE KEY-----\nhidden\n-----END RSA PRIVATE KEY-----"}},
+        {"sasl.jaas.config": 'PlainLoginModule required username="app" password="hidden";'},
+        {"data": {"app.json": '{"user": "a", "password": "hidden", "next": 1}'}},
+        {"data": {"app.json": r'"{\"user\": \"a\", \"password\": \"hidden\"}"'}},
+        {"command": ["sh", "-c", "exec start --id=1 --password=hidden"]},
+        {"command": ["sh", "-c", "exec start --id=1 --db-password hidden"]},
+        {"data": {"pod.yaml": "env: [{name: DB_PASSWORD, value: hidden}]"}},
+        {"data": {"pod.yaml": "env:\n- name: CLIENT_SECRET\n  value: hidden\n"}},
+        {"url": "postgres://app:hidden@db/claims"},
+        {"env": [{"name": "CLIENT_SECRET", "value": "hidden"}]},
+        {"objs": [{"kind": "Secret", "stringData": {"a": "hidden"}}]},
+        {"yaml": "apiVersion: v1\nkind: Secret\nstringData:\n  a: hidden\n"},
         {"jwt": "Bearer eyJhbGciOiJub25lIn0.hidden.hidden"},
         {"nested": {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "hidden"}},
     ],
@@ -207,6 +218,27 @@ def test_secrets_are_masked_wherever_they_stand(properties: dict[str, object]) -
     text = comment(parse([json.dumps(event)]), "dev")
     assert "hidden" not in text
     assert MASK in text
+
+
+def test_what_only_looks_like_a_secret_from_afar_is_shown() -> None:
+    shown = {
+        "data": {"a.yaml": "fs.s3a.aws.credentials.provider: com.amazonaws.WebIdentity\nkind: SecretStore\n"},
+        "secret": "claims-keys",
+        "url": "http://kafka:9092/path@1",
+    }
+    urn = "urn:pulumi:dev::p::kubernetes:core/v1:ConfigMap::a"
+    new = {"inputs": shown}
+    metadata = {"op": "create", "urn": urn, "type": "kubernetes:core/v1:ConfigMap", "old": None, "new": new}
+    (step,) = parse([json.dumps({"resourcePreEvent": {"metadata": metadata}})]).steps
+    assert step.new == shown
+
+
+def test_a_list_of_secrets_is_masked() -> None:
+    urn = "urn:pulumi:dev::p::kubernetes:core/v1:SecretList::a"
+    new = {"inputs": {"items": [{"stringData": {"key": "hidden"}}]}}
+    metadata = {"op": "create", "urn": urn, "type": "kubernetes:core/v1:SecretList", "old": None, "new": new}
+    (step,) = parse([json.dumps({"resourcePreEvent": {"metadata": metadata}})]).steps
+    assert step.new == {"items": [{"stringData": {"key": MASK}}]}
 
 
 def test_a_kubernetes_secret_is_masked_though_nothing_marks_it() -> None:

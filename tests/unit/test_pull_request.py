@@ -16,6 +16,7 @@ from local.paths import ROOT
 from local.progress import LocalError
 from local.tools import actionlint, ensure_tools
 from preview import engine
+from preview.__main__ import main as preview_main
 from preview.comment import marker
 from preview.github import PullRequest
 from preview.preflight import missing, unreachable
@@ -150,6 +151,25 @@ def test_each_stack_has_one_comment_which_is_updated_in_place(comments: tuple[li
     assert pull_request.put("ops", f"{marker('ops')}\nfirst") == "new-4"
     assert pull_request.put("dev", f"{marker('dev')}\nsecond") == "new-3"
     assert [comment["body"].rpartition("\n")[2] for comment in known] == ["by hand", "another bot", "second", "first"]
+
+
+@pytest.mark.parametrize("text", [None, f"{marker('dev')}\n### Preview of `dev`: no changes\n"])
+def test_a_comment_names_its_commit_and_says_when_there_was_no_preview(
+    comments: tuple[list[dict[str, Any]], str], text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, api = comments
+    file = tmp_path / "comment.md"
+    if text is not None:
+        file.write_text(text)
+    given = {"GITHUB_REPOSITORY": "team/platform", "GITHUB_TOKEN": "token", "GITHUB_API_URL": api}
+    for name, value in {**given, "PULL_REQUEST": "7", "HEAD_COMMIT": "0123abc"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["preview", "post", "dev", "--comment", str(file)])
+    assert preview_main() == 0
+    (made,) = known
+    assert made["body"].startswith(marker("dev"))
+    assert made["body"].endswith("\nOf commit 0123abc.\n")
+    assert ("no changes" if text else "it did not run") in made["body"]
 
 
 def test_a_token_without_rights_is_told_with_the_remedy(comments: tuple[list[dict[str, Any]], str]) -> None:
