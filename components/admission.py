@@ -38,7 +38,8 @@ _NOT_LEAVING = "!has(object.metadata.deletionTimestamp)"
 class AdmissionRule:
     """One rule for some namespaces, in CEL: `places` is an expression for what is at fault, empty for what passes.
 
-    `text` says what is wrong and what to do, `actions` what a violation does by namespace: Deny or Warn.
+    `text` says what is wrong and what to do, `actions` what a violation does by namespace: Deny or Warn. With
+    `debuggers`, containers that are put into a pod that runs are judged, too.
     """
 
     name: str
@@ -48,6 +49,7 @@ class AdmissionRule:
     places: str
     text: str
     actions: Mapping[str, str]
+    debuggers: bool = False
 
 
 class AdmissionRules(pulumi.ComponentResource):
@@ -72,7 +74,7 @@ class AdmissionRules(pulumi.ComponentResource):
             spec={
                 # What cannot be judged, because an expression fails, is not admitted.
                 "failure_policy": "Fail",
-                "match_constraints": {"resource_rules": _resource_rules(rule.kinds)},
+                "match_constraints": {"resource_rules": _resource_rules(rule.kinds, debuggers=rule.debuggers)},
                 "match_conditions": [
                     {"name": "changed", "expression": _CHANGED},
                     {"name": "not-made-by-a-controller", "expression": _NOT_MADE},
@@ -126,12 +128,16 @@ class AdmissionRules(pulumi.ComponentResource):
         )
 
 
-def _resource_rules(kinds: Sequence[str]) -> list[k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict]:
+def _resource_rules(
+    kinds: Sequence[str], *, debuggers: bool
+) -> list[k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict]:
     """Which requests are judged: one rule for each API group and version."""
     found: dict[tuple[str, str], list[str]] = {}
     for kind in kinds:
         group, version, resource = RESOURCES[kind]
         found.setdefault((group, version), []).append(resource)
+        if kind == "Pod" and debuggers:
+            found[group, version].append(f"{resource}/ephemeralcontainers")
     return [
         {"api_groups": [group], "api_versions": [version], "operations": ["CREATE", "UPDATE"], "resources": resources}
         for (group, version), resources in found.items()

@@ -12,23 +12,37 @@ _SPEC = (
     "object.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : object.spec.template.spec"
 )
 _CONTAINERS = "variables.spec.containers + (has(variables.spec.initContainers) ? variables.spec.initContainers : [])"
+_DEBUGGERS = " + (has(variables.spec.ephemeralContainers) ? variables.spec.ephemeralContainers : [])"
 SPEC: Mapping[str, str] = {"spec": _SPEC}
 CONTAINERS: Mapping[str, str] = {**SPEC, "containers": _CONTAINERS}
 
 
-def of_containers(at_fault: str, text: str, among: str = "variables.containers") -> Validation:
+def _containers(*, debuggers: bool) -> Mapping[str, str]:
+    return {**SPEC, "containers": _CONTAINERS + _DEBUGGERS} if debuggers else CONTAINERS
+
+
+def of_containers(
+    at_fault: str, text: str, among: str = "variables.containers", *, debuggers: bool = False
+) -> Validation:
     """Containers of which `at_fault`, an expression over the container `c`, is true, are refused."""
     return Validation(
         kinds=WORKLOADS,
-        variables=CONTAINERS,
+        variables=_containers(debuggers=debuggers),
         places=f"{among}.filter(c, {at_fault}).map(c, 'container ' + c.name)",
         text=text,
+        debuggers=debuggers,
     )
 
 
-def of_pods(at_fault: str, text: str, *, place: str = "pod") -> Validation:
+def of_pods(at_fault: str, text: str, *, place: str = "pod", debuggers: bool = False) -> Validation:
     """Pods are refused for which an expression over `variables.spec` is true."""
-    return Validation(kinds=WORKLOADS, variables=CONTAINERS, places=f"{at_fault} ? ['{place}'] : []", text=text)
+    return Validation(
+        kinds=WORKLOADS,
+        variables=_containers(debuggers=debuggers),
+        places=f"{at_fault} ? ['{place}'] : []",
+        text=text,
+        debuggers=debuggers,
+    )
 
 
 def listed(texts: tuple[str, ...]) -> str:

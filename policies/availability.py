@@ -1,12 +1,13 @@
 """What stays up when a node is drained, a process hangs, or a member of an ensemble is lost."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from policies.admission import CONTAINERS, of_containers
-from policies.kafka import kafkas
+from policies.kafka import KafkaBrokers, kafkas
 from policies.plain import field, items, mapping
 from policies.programs import PROGRAMS, ZOOKEEPER, cel_runs, program_of, surely_runs
 from policies.resources import Container, KubeObject, Pod, Stack, selects
@@ -23,7 +24,8 @@ class _Ensemble:
 
     pod: Pod
     what: str
-    members: int
+    numbers: Callable[[], Iterable[int]]
+    """Of members, wherever one is given: what is not known yet concerns nobody else."""
 
     @property
     def urn(self) -> str:
@@ -37,24 +39,31 @@ class _Ensemble:
 def _ensembles(stack: Stack) -> Iterator[_Ensemble]:
     for container in stack.containers:
         if surely_runs(container, ZOOKEEPER) and container.pod.owner.kind in _SETS:
-            members = replicas_at_most(stack, container.pod.owner)
-            yield _Ensemble(pod=container.pod, what="members of ZooKeeper", members=members)
+            numbers = partial(_members, stack, container.pod.owner)
+            yield _Ensemble(pod=container.pod, what="members of ZooKeeper", numbers=numbers)
     for brokers in kafkas(stack):
-        voters = {
-            len(properties["controller.quorum.voters"].split(","))
-            for properties in brokers.files.values()
-            if "controller.quorum.voters" in properties
-        }
-        for number in voters:
-            yield _Ensemble(pod=brokers.container.pod, what="controllers of Kafka", members=number)
+        yield _Ensemble(pod=brokers.container.pod, what="controllers of Kafka", numbers=partial(_voters, brokers))
+
+
+def _members(stack: Stack, owner: KubeObject) -> set[int]:
+    return {replicas_at_most(stack, owner)}
+
+
+def _voters(brokers: KafkaBrokers) -> set[int]:
+    return {
+        len(properties["controller.quorum.voters"].split(","))
+        for properties in brokers.files.values()
+        if "controller.quorum.voters" in properties
+    }
 
 
 def _odd(ensemble: _Ensemble, bounds: Bounds) -> Iterator[str]:
-    members, least = ensemble.members, bounds.number("minMembers")
-    if members % 2 == 0:
-        yield f"{members} {ensemble.what} survive no more failures than {max(members - 1, 0)}"
-    elif members < least and ensemble.what.endswith("ZooKeeper"):
-        yield f"{members} {ensemble.what}, below {least} (minMembers)"
+    least = bounds.number("minMembers")
+    for members in ensemble.numbers():
+        if members % 2 == 0:
+            yield f"{members} {ensemble.what} survive no more failures than {max(members - 1, 0)}"
+        elif members < least and ensemble.what.endswith("ZooKeeper"):
+            yield f"{members} {ensemble.what}, below {least} (minMembers)"
 
 
 ODD = rule(

@@ -25,7 +25,8 @@ _IMAGE_DEFAULTS = {"jobmanager.memory.process.size": "1600m", "taskmanager.memor
 _TASK_MANAGER = re.compile(r"(^|[/\s])taskmanager(\.sh)?(\s|$)|TaskManagerRunner")
 _SESSION = re.compile(r"(^|[/\s])jobmanager(\.sh)?(\s|$)|SessionClusterEntry[pP]oint")
 _APPLICATION = re.compile(r"(^|[/\s])standalone-job(\.sh)?(\s|$)|ApplicationClusterEntry[pP]oint")
-_XMX = re.compile(r"-Xmx(\d+)([kmgt]?)\b", re.IGNORECASE)
+_XMX = re.compile(r"(?:-Xmx|-XX:MaxHeapSize=)(\d+)([kmgt]?)\b", re.IGNORECASE)
+_SHARE = re.compile(r"-XX:MaxRAMPercentage=([0-9.]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +148,14 @@ class FlinkProcess:
         return (self.owner.namespace, *(maps or [self.configuration.get("jobmanager.rpc.address", "")]))
 
 
-def last_heap_mib(text: str) -> float | None:
-    """The last -Xmx in the options of a JVM, in MiB."""
+def last_heap_mib(text: str, limit_mib: float | None = None) -> float | None:
+    """The heap in the options of a JVM, in MiB: the last -Xmx, or a share of the container's limit if that is given."""
     found = _XMX.findall(text)
-    if not found:
-        return None
-    number, unit = found[-1]
-    return int(number) * 1024.0 ** (" kmgt".index(unit.lower() or " ") - 2)
+    if found:
+        number, unit = found[-1]
+        return int(number) * 1024.0 ** (" kmgt".index(unit.lower() or " ") - 2)
+    shares = _SHARE.findall(text)
+    return float(shares[-1]) / 100 * limit_mib if shares and limit_mib is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from components.flink.memory import (
     task_manager_memory,
 )
 from policies.flink import FlinkProcess, flink_processes, last_heap_mib
-from policies.plain import known
+from policies.plain import CannotJudgeError, known
 from policies.programs import KAFKA, ZOOKEEPER, Program, program_of, surely_runs
 from policies.resources import Container
 from policies.rules import Bounds, Setting, figure, rule
@@ -162,16 +162,29 @@ _HEAP_OF_VARIABLE = re.compile(r"-Xmx(?:\$\{?(\w+)\}?|\$\((\w+)\))")
 
 
 def heap_mib(container: Container, program: Program) -> float:
-    """The heap of ZooKeeper or Kafka: from the command, else from variables, else what its scripts take."""
-    env = container.env
+    """The heap of ZooKeeper or Kafka: from the command, else from variables, else what its scripts take.
+
+    Raises CannotJudgeError where it stands in another object.
+    """
+    env, elsewhere = container.env, container.env_elsewhere
 
     def text(name: str) -> str:
+        if name in elsewhere:
+            raise CannotJudgeError(f"the value of variable {name} is in another object")
         return str(known(env.get(name)) or "")
 
+    limit = container.memory_mib("limits")
     command = _HEAP_OF_VARIABLE.sub(lambda found: f"-Xmx{text(found[1] or found[2])}", " ".join(container.words))
-    found = last_heap_mib(command) or last_heap_mib(" ".join(map(text, _HEAP_VARIABLES[program])))
+    found = last_heap_mib(command, limit)
+    if found is None:
+        found = last_heap_mib(" ".join(map(text, _HEAP_VARIABLES[program])))
+    if found is None:
+        # Beside the others the scripts give an -Xmx of their own, which goes before a share.
+        found = last_heap_mib(text("KAFKA_HEAP_OPTS"), limit)
     if found is None and program is ZOOKEEPER and text("ZK_SERVER_HEAP"):
         found = float(text("ZK_SERVER_HEAP"))
+    if found is None and container.env_from:
+        raise CannotJudgeError("the heap may be in the objects of envFrom")
     return _DEFAULT_HEAP_MIB[program] if found is None else found
 
 

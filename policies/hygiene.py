@@ -63,16 +63,20 @@ PINNED = rule(
         "!has(c.image) || !(c.image.contains('@sha256:') || "
         + ("false)" if bounds.flag("digest") else "(c.image.matches(':[^/:]+$') && !c.image.endsWith(':latest')))"),
         "the image has " + ("no digest" if bounds.flag("digest") else "the tag latest, or none"),
+        debuggers=True,
     ),
 )
 
 _SECRET_NAME = r"(?i)(passwo?r?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)"
 _NO_SECRET_NAME = (
-    r"(?i)(_|\.|-)?(file|path|dir|name|class|type|url|uri|location|enabled?|ttl|timeout|interval|millis|ms)$"
+    r"(?i)(_|\.|-)?(file|path|dir|name|class|type|url|uri|location|enabled?|ttl|timeout|interval|millis|ms|"
+    r"provider|endpoint|region|ref|issuer|audience)$|existing_?secret|tokeni[sz]er"
 )
-# References, booleans, numbers and paths: nothing that opens anything.
-_NO_SECRET_VALUE = r"^\s*(true|false|null|none|[0-9.]+|[$<{].*|/.*|file:.*)?\s*$"
-_LINE = re.compile(r"""^\s*["']?([A-Za-z0-9_.-]+)["']?\s*[:=]\s*["']?([^"'\n]*)""", re.MULTILINE)
+# References, booleans, numbers, paths and plain addresses: nothing that opens anything.
+_NO_SECRET_VALUE = r"^\s*(true|false|null|none|[0-9.]+|[$<{].*|/.*|file:.*|https?://[^@\s]*)?\s*$"
+_LINE = re.compile(r"""^[ \t]*["']?([A-Za-z0-9_.-]+)["']?[ \t]*[:=][ \t]*["']?([^"'\n]*)""", re.MULTILINE)
+# What gives a client its password in one property, whatever that is called.
+_LOGIN = re.compile(r"""(?i)\bpassword\s*=\s*["']([^"'\n]*)["']\s*;""")
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
@@ -115,6 +119,7 @@ def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
             yield f"{key} is a secret in plain text"
         else:
             names = [name for name, value in _LINE.findall(content) if _is_secret(name, value)]
+            names += ["password" for value in _LOGIN.findall(content) if _is_secret("password", value)]
             if names:
                 yield f"{key} holds {listed(names)} in plain text"
 

@@ -72,6 +72,7 @@ NOT_ROOT = rule(
         "has(variables.spec.securityContext) && has(variables.spec.securityContext.runAsNonRoot) && "
         "variables.spec.securityContext.runAsNonRoot))",
         "runAsUser is 0, or runAsNonRoot is not true",
+        debuggers=True,
     ),
 )
 
@@ -107,6 +108,7 @@ UNPRIVILEGED = rule(
         "(has(c.securityContext.capabilities.add) && "
         f"c.securityContext.capabilities.add.exists(a, !(a in {cel_list(_ADDABLE)}))))",
         "it is privileged, may gain rights, or keeps capabilities",
+        debuggers=True,
     ),
 )
 
@@ -235,6 +237,7 @@ CONFINED = rule(
         + " || ".join(f"has(v.{kind})" for kind in _VOLUMES)
         + ")))",
         "a seccomp profile is missing, or sysctls, other security options or other kinds of volumes are set",
+        debuggers=True,
     ),
 )
 

@@ -1,12 +1,12 @@
 """Kafka in a stack: brokers with the properties that they get, and topics, whoever makes them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from policies.plain import CannotJudgeError, field, items, known, mapping
+from policies.plain import CannotJudgeError, field, items, known, mapping, part
 from policies.programs import KAFKA, surely_runs
 from policies.resources import Container, KubeObject, Stack
 from policies.scaling import replicas_at_most
@@ -61,13 +61,26 @@ class KafkaBrokers:
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
-    """A topic; `brokers` is how many there are, if the stack says."""
+    """A topic, with `properties` that may be unknown; `counted` says how many brokers the stack has, if it has any."""
 
     urn: str
     where: str
-    replicas: Any
-    config: dict[str, Any]
-    brokers: int | None
+    properties: Any
+    counted: Callable[[], int | None]
+
+    @property
+    def replicas(self) -> Any:
+        return field(self.properties, "replicas") or field(self.properties, "replicationFactor")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return mapping(self.properties, "config")
+
+    @property
+    def brokers(self) -> int | None:
+        """How many brokers there are for it, if that is told anywhere."""
+        told = field(self.properties, "connection", "brokers")
+        return self.counted() if told is None else int(told)
 
     def number(self, key: str) -> int | None:
         """A number of the topic's configuration, if it is there."""
@@ -90,23 +103,15 @@ def kafkas(stack: Stack) -> tuple[KafkaBrokers, ...]:
 
 def topics(stack: Stack) -> Iterator[Topic]:
     """All topics: of this platform, of the Kafka provider (`kafka:index/topic:Topic`), of Strimzi."""
-    brokers = max((each.count for each in kafkas(stack)), default=None)
+
+    @cache
+    def counted() -> int | None:
+        return max((each.count for each in kafkas(stack)), default=None)
+
     for resource in stack.resources:
-        kind, properties = resource.type.rpartition(":")[2], resource.properties
-        if kind == "Topic" and "kafka" in resource.type:
-            there = field(properties, "connection", "brokers")
-            yield Topic(
-                urn=resource.urn,
-                where=f"topic {field(properties, 'topic') or field(properties, 'name') or resource.name}",
-                replicas=field(properties, "replicas") or field(properties, "replicationFactor"),
-                config=mapping(properties, "config"),
-                brokers=brokers if there is None else int(there),
-            )
+        if resource.type.rpartition(":")[2] == "Topic" and "kafka" in resource.type:
+            names = [part(resource.properties, key) for key in ("topic", "name")]
+            name = next((name for name in names if isinstance(name, str)), resource.name)
+            yield Topic(urn=resource.urn, where=f"topic {name}", properties=resource.properties, counted=counted)
     for each in stack.of_kind("KafkaTopic"):
-        yield Topic(
-            urn=each.urn,
-            where=each.where,
-            replicas=field(each.body, "spec", "replicas"),
-            config=mapping(each.body, "spec", "config"),
-            brokers=brokers,
-        )
+        yield Topic(urn=each.urn, where=each.where, properties=part(each.body, "spec"), counted=counted)

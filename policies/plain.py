@@ -26,6 +26,13 @@ def known(value: Any) -> Any:
     return value
 
 
+def part(value: Any, name: str) -> Any:
+    """What stands under a name, None if nothing does; unknown where the mapping itself is."""
+    if isinstance(value, Unknown):
+        return value
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+
+
 def field(value: Any, *path: str) -> Any:
     """The value at a path, None where a step is missing. Raises CannotJudgeError where one is unknown."""
     for name in path:

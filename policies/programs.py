@@ -10,35 +10,43 @@ from policies.resources import Container
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """How a program is recognised: by a word of its command or arguments, or by an image that starts it by itself.
+    """How a program is recognised: by its command line, or by an image that starts it by itself.
 
     Patterns are of RE2, which is also Python's here.
     """
 
     name: str
-    word: str
+    line: str
     image: str
 
 
-# Roles are arguments of the image's entry point, scripts of the distribution, or classes.
+_ROLE = "(standalone-job|jobmanager|taskmanager)"
+# Roles are what the image's entry point is called with, scripts of the distribution, or classes. Anywhere else the same
+# words are names of hosts.
 FLINK = Program(
     name="Flink",
-    word=r"(^|[/\s])(standalone-job|jobmanager|taskmanager)(\.sh)?(\s|$)|TaskManagerRunner|ClusterEntry[pP]oint",
+    line=(
+        rf"(^|(docker-entrypoint|start)\.sh[\s'\"]+){_ROLE}(\s|$)|(^|[/\s]){_ROLE}\.sh(\s|$)|"
+        "TaskManagerRunner|ClusterEntry[pP]oint"
+    ),
     image=r"(^|/)flink-(jobmanager|taskmanager)([:@]|$)",
 )
-ZOOKEEPER = Program(name="ZooKeeper", word=r"zkServer\.sh|QuorumPeerMain", image=r"(^|/)(cp-)?zookeeper([:@]|$)")
+ZOOKEEPER = Program(name="ZooKeeper", line=r"zkServer\.sh|QuorumPeerMain", image=r"(^|/)(cp-)?zookeeper([:@]|$)")
 KAFKA = Program(
-    name="Kafka", word=r"kafka-server-start(\.sh)?|kafka\.Kafka(\s|$)", image=r"(^|/)(cp-)?kafka(-native)?([:@]|$)"
+    name="Kafka", line=r"kafka-server-start(\.sh)?|kafka\.Kafka(\s|$)", image=r"(^|/)(cp-)?kafka(-native)?([:@]|$)"
 )
 PROGRAMS = (FLINK, ZOOKEEPER, KAFKA)
+# Start scripts of images that have one for whatever is in them.
+_OF_IMAGE = r"/etc/(kafka|confluent)/docker/run|/opt/bitnami/scripts/"
 
 
 def runs(container: Container, program: Program) -> bool:
     """Whether a container runs a program."""
     if container.init:
         return False
-    if container.words:
-        return any(re.search(program.word, word) for word in container.words)
+    line = " ".join(container.words)
+    if line and not re.search(_OF_IMAGE, line):
+        return re.search(program.line, line) is not None
     return re.search(program.image, container.image) is not None
 
 
@@ -57,7 +65,10 @@ def program_of(container: Container) -> Program | None:
 
 def cel_runs(*programs: Program) -> str:
     """In CEL: whether the container `c`, no init container, runs one of these programs."""
-    word = quoted("|".join(f"({program.word})" for program in programs))
-    image = quoted("|".join(f"({program.image})" for program in programs))
-    words = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))"
-    return f"(size({words}) > 0 ? {words}.exists(w, w.matches({word})) : has(c.image) && c.image.matches({image}))"
+    of_line = quoted("|".join(f"({program.line})" for program in programs))
+    of_image = quoted("|".join(f"({program.image})" for program in programs))
+    line = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : [])).join(' ')"
+    return (
+        f"({line} != '' && !{line}.matches({quoted(_OF_IMAGE)}) ? {line}.matches({of_line}) : "
+        f"has(c.image) && c.image.matches({of_image}))"
+    )

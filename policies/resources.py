@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import yaml
 
-from policies.plain import CannotJudgeError, Unknown, field, items, known, mapping, mappings_in
+from policies.plain import CannotJudgeError, Unknown, field, items, known, mapping, mappings_in, part
 
 # Where Kubernetes' own kinds keep the pod or its template. In other kinds it is looked for.
 POD_PATHS: Mapping[str, tuple[str, ...]] = {
@@ -206,6 +206,20 @@ class Container:
             if isinstance(known(each), dict) and "value" in each
         }
 
+    @cached_property
+    def env_elsewhere(self) -> frozenset[str]:
+        """Variables whose values are in other objects (valueFrom)."""
+        return frozenset(
+            str(field(each, "name"))
+            for each in items(self.body, "env")
+            if isinstance(known(each), dict) and "valueFrom" in each
+        )
+
+    @property
+    def env_from(self) -> bool:
+        """Whether other objects give variables whose names are not told here."""
+        return bool(items(self.body, "envFrom"))
+
     def memory_mib(self, kind: str) -> float | None:
         """The memory request (`requests`) or limit (`limits`), in MiB; None where there is none."""
         text = field(self.body, "resources", kind, "memory")
@@ -262,10 +276,15 @@ def _objects(resource: Resource) -> Iterator[KubeObject]:
     kind = rest.rpartition(":")[2]
     if package != "kubernetes" or "/" not in rest or kind.endswith("Patch"):
         return
-    if kind.endswith("List") and items(resource.properties, "items"):
-        for body in items(resource.properties, "items"):
-            own = field(body, "kind") or kind.removesuffix("List")
-            yield KubeObject(kind=str(own), urn=resource.urn, body=body, label=resource.name)
+    try:
+        listed = items(resource.properties, "items") if kind.endswith("List") else []
+    except CannotJudgeError:
+        listed = []  # to be told of as an object that nobody sees into
+    for body in listed:
+        own = part(body, "kind")
+        own = own if isinstance(own, str) else kind.removesuffix("List")
+        yield KubeObject(kind=own, urn=resource.urn, body=body, label=resource.name)
+    if listed:
         return
     yield KubeObject(kind=kind, urn=resource.urn, body=resource.properties, label=resource.name)
 

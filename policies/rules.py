@@ -103,6 +103,8 @@ class Validation:
     """An expression: the names of what is at fault, in a list that is empty for what passes."""
     text: str
     """What is wrong; the rule's remedy follows in the message."""
+    debuggers: bool = False
+    """Whether containers are judged, too, that are put into a pod that runs (`kubectl debug`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,13 @@ class Rule:
     def judge(self, stack: Stack, configured: Mapping[str, Any]) -> list[Finding]:
         """Everything that the rule finds in a stack, and what it could not judge."""
         bounds = self.bounds(configured)
-        return [finding for subject in self.subjects(stack) for finding in self._judge(subject, bounds)]
+        found: list[Finding] = []
+        try:
+            for subject in self.subjects(stack):
+                found.extend(self._judge(subject, bounds))
+        except (CannotJudgeError, ValueError) as error:  # which of the resources it is for is not known
+            found.append(Finding(self.id, "", f"some of it cannot be judged at preview: {error}", open=True))
+        return found
 
     def _judge(self, subject: Subject, bounds: Bounds) -> Iterator[Finding]:
         try:

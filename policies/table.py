@@ -40,9 +40,10 @@ same remedy:
     'deny.image-pinned.streaming-platform' denied request: [image-pinned] container agent: the image has the tag latest,
     or none; name a version, such as :1.0, or a digest (@sha256:...)
 
-Objects that were there before are looked at again when their spec changes. Before these policies the API server has
-filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a Deployment without `replicas`
-has one. Pod Security refuses pods, and only pods, that break
+Objects that were there before are looked at again when their spec changes; containers that `kubectl debug` puts into a
+pod, too. `kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these
+policies the API server has filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a
+Deployment without `replicas` has one. Pod Security refuses pods, and only pods, that break
 `container-not-root`, `container-unprivileged`, `pod-off-the-host` or `host-path-allowed`, before these policies see
 them; these refuse the workloads that would make them.
 

@@ -35,6 +35,7 @@ def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[A
                 places=validation.places,
                 text=f"{validation.text}; {rule.remedy}",
                 actions=actions,
+                debuggers=validation.debuggers,
             )
 
 

@@ -46,10 +46,20 @@ class Server:
         # Under another name: what the platform is made of is there already.
         metadata = document["metadata"]
         body = document | {"metadata": metadata | {"namespace": namespace, "name": f"asked-{metadata['name']}"}}
+        return self._ask("POST", f"{prefix}/namespaces/{namespace}/{resource}", body, "application/json")
+
+    def debug(self, pod: str, container: Document, namespace: str) -> Answer:
+        """Put a container into a pod that runs."""
+        path = f"api/v1/namespaces/{namespace}/pods/{pod}/ephemeralcontainers"
+        body = {"spec": {"ephemeralContainers": [container]}}
+        return self._ask("PATCH", path, body, "application/strategic-merge-patch+json")
+
+    def _ask(self, method: str, path: str, body: Document, kind: str) -> Answer:
         request = urllib.request.Request(
-            f"{self.url}/{prefix}/namespaces/{namespace}/{resource}?dryRun=All",
+            f"{self.url}/{path}?dryRun=All",
             data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": kind},
+            method=method,
         )
         try:
             with urllib.request.urlopen(request, context=self.context, timeout=30) as answer:
@@ -131,6 +141,15 @@ def test_bad_objects_are_admitted_with_a_warning_where_rules_warn(server: Server
         if not bad.in_cluster:
             assert (answer.error, _warned_of(answer)) == ("", {bad.rule}), bad.name
             assert any(_RULES[bad.rule].remedy in text for text in answer.warnings), bad.name
+
+
+def test_a_container_that_is_put_into_a_pod_that_runs_is_judged(server: Server, warned: str) -> None:
+    assert warned != "dev"
+    security = {"runAsUser": 1000, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    shell = {"name": "shell", "image": "busybox:1.37", "securityContext": security}
+    assert server.debug("zookeeper-0", shell, "dev") == Answer("", ())
+    refused = server.debug("zookeeper-0", shell | {"image": "busybox"}, "dev")
+    assert "[image-pinned] container shell" in refused.error
 
 
 def test_other_namespaces_are_not_looked_at(server: Server, admin: Kube) -> None:

@@ -98,6 +98,8 @@ BAD: tuple[Bad, ...] = (
     Bad("jvm-heap-leaves-room", ZK, f"{MAIN}/env/0/value", "500"),
     Bad("jvm-heap-leaves-room", ZK, f"{MAIN}/env", MISSING),
     Bad("jvm-heap-leaves-room", KAFKA, f"{MAIN}/env/0/value", "-Xmx1900m"),
+    Bad("jvm-heap-leaves-room", KAFKA, f"{MAIN}/env/0/value", "-XX:MaxRAMPercentage=95"),
+    Bad("jvm-heap-leaves-room", KAFKA, f"{MAIN}/env/0/value", "-XX:MaxHeapSize=1900m"),
     # rescale
     Bad("flink-failure-detection", *CONFIG, ("heartbeat: {interval: 500 ms, timeout: 5 s}", "")),
     Bad("flink-failure-detection", *CONFIG, ("timeout: 5 s", "timeout: 50 s")),
@@ -206,6 +208,11 @@ BAD: tuple[Bad, ...] = (
     Bad("no-secret-in-environment", "Pod/shell", "spec/containers/0/env", [{"name": "api_key", "value": "f3a9b"}]),
     Bad("no-secret-in-config-map", *CONFIG, ("web:", "s3.secret-key: f3a9b77c\nweb:")),
     Bad("no-secret-in-config-map", *BROKER, ("min.insync", "ssl.keystore.password=hunter2\nmin.insync")),
+    Bad(
+        "no-secret-in-config-map",
+        *BROKER,
+        ("min.insync", 'sasl.jaas.config=x.PlainLoginModule required username="a" password="hunter2";\nmin.insync'),
+    ),
     Bad("no-secret-in-config-map", "ConfigMap/kafka-config", "data/tls.key", "-----BEGIN RSA PRIVATE KEY-----\nMII\n"),
     Bad("flink-logs-shipped", JM, f"{INIT}/restartPolicy", MISSING),
     Bad("flink-logs-shipped", TM, "spec/template/spec/containers/1/volumeMounts", MISSING),

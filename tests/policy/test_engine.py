@@ -10,6 +10,8 @@ from pulumi_policy.policy import PolicyResource
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
 from policies.__main__ import policy
+from policies.availability import ODD
+from policies.delivery import TOPIC_SURVIVES
 from policies.engine import Judge, UnjudgedError, plain
 from policies.headroom import HOLDS_PROCESS, JVM_HEAP
 from policies.hygiene import OPAQUE
@@ -19,7 +21,20 @@ from policies.plain import Unknown
 from policies.rescale import NOT_FIXED
 from policies.resources import Resource, Stack
 from policies.rules import Level, Rule
-from tests.policy.examples import BAD, KAFKA, MAIN, TM, ZK, Bad, Document, changed, good, resources, stack
+from tests.policy.examples import (
+    BAD,
+    BROKER,
+    KAFKA,
+    MAIN,
+    TM,
+    ZK,
+    Bad,
+    Document,
+    changed,
+    good,
+    resources,
+    stack,
+)
 
 
 def engine(documents: list[Document], rule: Rule, **bounds: Any) -> tuple[list[str], str]:
@@ -102,6 +117,17 @@ def test_replicas_that_only_the_api_server_wrote_are_not_fixed_ones() -> None:
         ),
         (JVM_HEAP, ZK, f"{MAIN}/env/0/value", UNKNOWN_STRING_VALUE, "env[0].value is not known"),
         (NAMESPACE, KAFKA, "spec/replicas", UNKNOWN_NUMBER_VALUE, "spec.replicas is not known"),
+        (ODD, ZK, "spec/replicas", UNKNOWN_NUMBER_VALUE, "spec.replicas is not known"),
+        (ODD, *BROKER, UNKNOWN_STRING_VALUE, "data.server.properties is not known"),
+        (TOPIC_SURVIVES, KAFKA, "spec/replicas", UNKNOWN_NUMBER_VALUE, "spec.replicas is not known"),
+        (TOPIC_SURVIVES, "KafkaTopic/orders", "spec", UNKNOWN_STRING_VALUE, "spec is not known"),
+        (
+            JVM_HEAP,
+            KAFKA,
+            f"{MAIN}/env/0",
+            {"name": "KAFKA_HEAP_OPTS", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+            "variable KAFKA_HEAP_OPTS is in another object",
+        ),
     ],
 )
 def test_what_is_not_known_is_told_and_is_no_violation(rule: Rule, at: str, path: str, value: str, told: str) -> None:
@@ -110,6 +136,15 @@ def test_what_is_not_known_is_told_and_is_no_violation(rule: Rule, at: str, path
     assert violations == []
     assert "cannot be judged at preview" in note
     assert told in note
+
+
+def test_a_list_whose_items_are_not_known_disturbs_no_rule() -> None:
+    unknown = Resource(
+        type="kubernetes:core/v1:ConfigMapList", name="theirs", urn="urn", properties={"items": Unknown("items")}
+    )
+    bounds = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
+    found = judge(Stack([unknown, *resources(good())]), bounds)
+    assert [finding.text for finding in found if not finding.open] == []
 
 
 def test_what_is_unknown_beside_it_hides_no_violation() -> None:

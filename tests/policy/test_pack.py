@@ -3,9 +3,11 @@
 import pytest
 
 from policies.pack import RULES, Configuration, judge
+from policies.programs import FLINK, ZOOKEEPER, Program, program_of
+from policies.programs import KAFKA as KAFKA_BROKER
 from policies.resources import Stack
 from policies.rules import Finding
-from tests.policy.examples import BAD, Bad, changed, good, stack
+from tests.policy.examples import BAD, BROKER, CONFIG, KAFKA, MAIN, Bad, changed, good, stack
 
 _REMEDIES = {rule.id: rule.remedy for rule in RULES}
 DEV = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
@@ -25,6 +27,47 @@ def test_a_bad_stack_is_refused_with_the_expected_rule_and_no_other(bad: Bad) ->
     found = violations(stack(documents))
     assert {finding.rule for finding in found} == {bad.rule}, [finding.text for finding in found]
     assert all(_REMEDIES[bad.rule] in finding.text for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "value"),
+    [
+        ("DaemonSet/agent", f"{MAIN}/args", ["nc", "-z", "jobmanager", "8081"]),
+        ("DaemonSet/agent", f"{MAIN}/command", ["sh", "-c", "nc -z jobmanager 8081"]),
+        ("DaemonSet/agent", f"{MAIN}/args", ["--flink", "http://jobmanager"]),
+        ("DaemonSet/agent", f"{MAIN}/env", [{"name": "OAUTH_TOKEN_ENDPOINT", "value": "https://login.example/token"}]),
+        ("DaemonSet/agent", f"{MAIN}/env", [{"name": "AWS_CREDENTIALS_PROVIDER", "value": "com.example.WebIdentity"}]),
+        (KAFKA, f"{MAIN}/env/0/value", "-XX:MaxRAMPercentage=40"),
+        (*CONFIG, ("web:", "fs.s3a.aws.credentials.provider: com.amazonaws.auth.WebIdentity\nweb:")),
+        (*BROKER, ("min.insync", "sasl.oauthbearer.token.endpoint.url=https://login.example/token\nmin.insync")),
+        ("ConfigMap/kafka-config", "data/pod.yaml", "volumes:\n- secret:\n    secretName: tls\n"),
+    ],
+)
+def test_what_looks_like_a_mistake_from_afar_is_none(at: str, path: str, value: object) -> None:
+    documents, _ = changed(Bad("", at, path, value))
+    assert [finding.text for finding in violations(stack(documents))] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "image", "program"),
+    [
+        (["sh", "-c", "export KAFKA_NODE_ID=0 && exec /etc/kafka/docker/run"], "apache/kafka:4.1.0", KAFKA_BROKER),
+        (["sh", "-c", "exec /etc/confluent/docker/run"], "confluentinc/cp-kafka:8.0.0", KAFKA_BROKER),
+        (["/etc/confluent/docker/run"], "confluentinc/cp-zookeeper:7.9.0", ZOOKEEPER),
+        (["/docker-entrypoint.sh", "taskmanager"], "registry.example/job:1", FLINK),
+        (["bash", "-c", "/docker-entrypoint.sh standalone-job"], "registry.example/job:1", FLINK),
+        (["/opt/flink/bin/taskmanager.sh", "start-foreground"], "registry.example/job:1", FLINK),
+        (["jobmanager"], "flink:2.3.0", FLINK),
+        (["sh", "-c", "until nc -z kafka 9092; do sleep 1; done"], "busybox:1.37", None),
+        (["kafka-topics.sh", "--list"], "apache/kafka:4.1.0", None),
+    ],
+)
+def test_programs_are_recognised_by_what_their_containers_start(
+    command: list[str], image: str, program: Program | None
+) -> None:
+    documents, _ = changed(Bad("", "Pod/shell", "spec/containers/0", {"name": "a", "image": image, "command": command}))
+    (container,) = [each for each in stack(documents).containers if each.pod.owner.kind == "Pod"]
+    assert program_of(container) is program
 
 
 def test_every_rule_has_a_bad_example() -> None:

@@ -45,7 +45,7 @@ def test_a_policy_says_id_and_remedy_and_fails_closed(stack: Recording) -> None:
     assert validation["messageExpression"].startswith("'[image-pinned] '")
     assert pinned.remedy in validation["messageExpression"]
     assert [rule["resources"] for rule in spec["matchConstraints"]["resourceRules"]] == [
-        ["pods", "replicationcontrollers"],
+        ["pods", "pods/ephemeralcontainers", "replicationcontrollers"],
         ["deployments", "statefulsets", "daemonsets", "replicasets"],
         ["jobs", "cronjobs"],
     ]
