@@ -49,6 +49,9 @@ class BenchCluster:
         self._ship(work, work.settings(prove.STACK))
         say(f"  Flink {self.name}: applying the stack {prove.STACK}")
         work.pulumi("up", prove.STACK, *_QUIETLY)
+        # Pulumi takes a Deployment whose pods are all replaced at once for ready while the old ones leave.
+        for role in ("jobmanager", "taskmanager"):
+            self.at.run("rollout", "status", f"deployment/{self.name}-{role}", f"--timeout={_SEEN_SECONDS:.0f}s")
         if not self._autoscaled:
             self.at.run("delete", "horizontalpodautoscaler", f"{self.name}-taskmanager", "--ignore-not-found")
 

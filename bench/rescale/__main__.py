@@ -111,9 +111,7 @@ def _run(arguments: argparse.Namespace) -> int:
     say(f"  {total} times an event: about {_estimate(compared, plan, counts)} min")
     # The same moments for every setting.
     dice, most = random.Random(arguments.seed), max(counts.values())
-    moments = {
-        name: measure.phases([dice.random() for _ in range(most)], CHECKPOINT_SECONDS * 1000) for name in events
-    }
+    moments = {name: measure.phases([dice.random() for _ in range(most)], CHECKPOINT_SECONDS * 1000) for name in events}
     target = Target(arguments.name, arguments.context)
     done: list[Repetition] = []
     problems: list[str] = []
@@ -153,7 +151,9 @@ def _run(arguments: argparse.Namespace) -> int:
 def _counts(given: list[int], settings: list[str]) -> dict[str, int]:
     """How often each setting goes through its events."""
     if len(given) not in (1, len(settings)):
-        raise LocalError(f"--repeat {' '.join(map(str, given))}: give one number, or {len(settings)}, one for a setting")
+        raise LocalError(
+            f"--repeat {' '.join(map(str, given))}: give one number, or {len(settings)}, one for a setting"
+        )
     return dict(zip(settings, given * len(settings), strict=False))
 
 
@@ -180,9 +180,7 @@ def _reported(done: "list[Repetition]", problems: list[str], directory: Path, *,
             plot.draw(done, directory / "rescale.png")
 
 
-def _estimate(
-    compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]
-) -> int:
+def _estimate(compared: Mapping[str, Any], plan: Mapping[str, Mapping[str, Any]], counts: Mapping[str, int]) -> int:
     """Minutes: a repetition takes over a minute, and three where nothing was done about Flink's defaults."""
     seconds = sum(120 + len(plan[name]) * counts[name] * (180 if overlay else 75) for name, overlay in compared.items())
     return round(seconds / 60)

@@ -43,6 +43,7 @@ STOCK: Mapping[str, Any] = {
         "cluster.registration.refused-registration-delay": "30 s",
         "cluster.registration.max-timeout": "30 s",
         "jobmanager.retrieve-taskmanager-hostname": "true",
+        "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=4 -XX:+BytecodeVerificationRemote",
     },
     "failureDetection": {
         "heartbeatIntervalMillis": 10_000,
