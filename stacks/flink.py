@@ -1,9 +1,11 @@
 """The settings of Flink clusters: frozen models, and the only home of their defaults."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
 from stacks.memory import JobManagerSizes, TaskManagerSizes
@@ -15,14 +17,16 @@ RESERVED: Mapping[str, tuple[str, ...]] = {
         "CHECKPOINTS",
         "CLUSTER",
         "DATA",
+        "FLINK_PROPERTIES",  # which the public image's entry point appends to the configuration
         "JOB_ID",
         "LEASES",
         "MALLOC_CONF",
         "POD_IP",
+        "POD_NAME",
         "REST",
         "RESTORE_FROM",
-        "SECONDS_EACH",
         "STANDBY_SECONDS",
+        "STATE",
     ),
     "volumes": (
         "conf",
@@ -37,6 +41,16 @@ RESERVED: Mapping[str, tuple[str, ...]] = {
     ),
     "volumeMounts": (),
 }
+
+
+# What the autoscaler takes for no difference: a tenth, unless the cluster's administrator says otherwise
+# (--horizontal-pod-autoscaler-tolerance of kube-controller-manager).
+_TOLERANCE = 1.1
+
+
+def _uri(given: str) -> str:
+    """One spelling for file:/x and file:///x: Flink prints the one, and a job's id follows from it."""
+    return re.sub("^file:/(?!/)", "file:///", given)
 
 
 def _check_cpu(cpu: float, cpu_limit: float) -> None:
@@ -218,7 +232,7 @@ class FlinkClusterSettings(Section):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     failure_detection: FailureDetectionSettings = FailureDetectionSettings()
     pod: PodSettings = PodSettings()
-    restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+://?/.+")] | None = None
+    restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+:/{1,3}[^/].*"), AfterValidator(_uri)] | None = None
     """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
     it in place: the job goes on from its own checkpoints once it has run."""
     high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
@@ -246,12 +260,19 @@ class FlinkClusterSettings(Section):
                 f"{self.max_parallelism} is below the slots of all TaskManagers, {workers.max} x {workers.slots} "
                 f"(taskManagers.max x slots): raise it to {workers.max * workers.slots} or more, or lower those",
             )
-        reachable = int(100 * workers.cpu_limit / workers.cpu)
-        if self.autoscaling.cpu_percent > reachable:
+        reachable = 100 * workers.cpu_limit / workers.cpu
+        if self.autoscaling.cpu_percent * _TOLERANCE >= reachable:
             raise SectionError(
                 "autoscaling.cpuPercent",
-                f"{self.autoscaling.cpu_percent} can never be reached: a TaskManager is held at {reachable} percent of "
-                "its request (taskManagers.cpuLimit / cpu); lower it, or raise taskManagers.cpuLimit",
+                f"{self.autoscaling.cpu_percent} would never add a TaskManager: the autoscaler does so above a tenth "
+                f"more, and one is held at {reachable:.0f} percent of its request (taskManagers.cpuLimit / cpu); lower "
+                f"it to {math.ceil(reachable / _TOLERANCE) - 1} or less, or raise taskManagers.cpuLimit",
+            )
+        if self.job_manager.savepoint_on_stop and not workers.checkpoint_on_stop:
+            raise SectionError(
+                "jobManager.savepointOnStop",
+                "true needs taskManagers.checkpointOnStop: TaskManagers that leave at once take the tasks away whose "
+                "state is being saved; set that to true, or leave this out",
             )
         if self.s3 is not None and self.high_availability == "kubernetes":
             raise SectionError(

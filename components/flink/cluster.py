@@ -190,7 +190,9 @@ def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], s
     configuration = flink_configuration(
         settings.specification(namespace=args.namespace, cluster=name, zookeeper=args.zookeeper, data=DATA_DIR)
     )
-    words = (args.image, settings.main_class, *settings.arguments)
+    # Of the pods only what a main method may read.
+    surroundings = settings.pod.model_dump_json(include={"env", "volumes", "volume_mounts"})
+    words = (args.image, settings.main_class, surroundings, *settings.arguments)
     version = checksum({"config.yaml": render(configuration), "job": "\0".join(words)})
     if settings.high_availability == "kubernetes":
         return configuration, version

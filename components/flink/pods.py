@@ -25,7 +25,6 @@ from stacks.flink import FlinkClusterSettings, JobManagerSettings, TaskManagerSe
 USER = 9999  # of the image
 DATA_DIR = "/flink-data"
 _STATE_DIR = "/flink-state"
-_STATE_MOUNT: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
 _S3_PLUGIN = "/opt/flink/plugins/s3"
 _PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -74,7 +73,8 @@ class FlinkPods:
         """One of which leads and runs the job's main method."""
         settings = self.settings
         # Both, as Flink recovers from checkpoints only.
-        saves = ["savepoint", "checkpoint"] if settings.job_manager.savepoint_on_stop else ["checkpoint"]
+        saves = {"savepoint": _SAVEPOINT_SECONDS} if settings.job_manager.savepoint_on_stop else {}
+        saves["checkpoint"] = _CHECKPOINT_SECONDS
         main = self._container(
             "jobmanager",
             settings.job_manager,
@@ -101,7 +101,11 @@ class FlinkPods:
     def task_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
         """As many as the autoscaler wants."""
         settings = self.settings
-        saves = ["checkpoint"] if settings.task_managers.checkpoint_on_stop else []
+        saves: dict[str, int] = {}
+        if settings.task_managers.checkpoint_on_stop:
+            # Where a savepoint is being taken, the checkpoint waits for its end, and the tasks must stay for so long.
+            slow = settings.job_manager.savepoint_on_stop
+            saves["checkpoint"] = _SAVEPOINT_SECONDS if slow else _CHECKPOINT_SECONDS
         # Without blanks: the public image's scripts take an option with one apart.
         options = {
             # The pod's address, not its name, which resolves nowhere else.
@@ -122,8 +126,8 @@ class FlinkPods:
             alive="rpc",
             ready={"tcp_socket": {"port": "rpc"}},
             saves=saves,
-            env={},
-            mounts=[_STATE_MOUNT],
+            env={"STATE": _STATE_DIR},
+            mounts=[self._state_mount()],
         )
         return self._template(
             labels,
@@ -137,7 +141,7 @@ class FlinkPods:
         self,
         labels: Mapping[str, str],
         main: k8s.core.v1.ContainerArgsDict,
-        saves: Sequence[str],
+        saves: Mapping[str, int],
         *,
         volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
         init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
@@ -161,7 +165,7 @@ class FlinkPods:
                 *volumes,
                 *more.volumes,
             ],
-            grace_seconds=_STOP_SECONDS + sum(_seconds(way) for way in saves) + more.grace_seconds,
+            grace_seconds=_STOP_SECONDS + sum(saves.values()) + more.grace_seconds,
             # Leaders in Kubernetes are elected by who may write to the API.
             more={"automount_service_account_token": True, **more.spec} if self.leases else more.spec,
         )
@@ -207,6 +211,13 @@ class FlinkPods:
             },
         }
 
+    def _state_mount(self) -> k8s.core.v1.VolumeMountArgsDict:
+        """A node's directory has one for each pod: what a pod finds in its own at its start is of no use to anybody."""
+        mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
+        if self.settings.task_managers.state_directory.host_path is not None:
+            mount["sub_path_expr"] = "$(POD_NAME)"
+        return mount
+
     def _own_host_path(self) -> k8s.core.v1.ContainerArgsDict:
         """Give the node's directory, which the kubelet makes as root's, to the Flink user."""
         return container(
@@ -214,6 +225,7 @@ class FlinkPods:
                 "name": "own-host-path",
                 "image": self.image,
                 "command": ["chown", f"{USER}:{USER}", _STATE_DIR],
+                "env": [_field("POD_NAME", "metadata.name")],
                 "security_context": {
                     "run_as_user": 0,
                     "run_as_non_root": False,
@@ -222,7 +234,7 @@ class FlinkPods:
                     "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
                 },
                 "resources": resources(64, 0.01),
-                "volume_mounts": [_STATE_MOUNT],
+                "volume_mounts": [self._state_mount()],
             }
         )
 
@@ -236,7 +248,7 @@ class FlinkPods:
         *,
         alive: str,
         ready: k8s.core.v1.ProbeArgsDict,
-        saves: Sequence[str],
+        saves: Mapping[str, int],
         env: Mapping[str, str],
         mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
     ) -> k8s.core.v1.ContainerArgsDict:
@@ -247,7 +259,6 @@ class FlinkPods:
             "JOB_ID": self.job_id,
             "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
             "REST": self.rest,
-            "SECONDS_EACH": str(max(map(_seconds, saves), default=0)),
             **env,
         }
         spec: k8s.core.v1.ContainerArgsDict = {
@@ -256,7 +267,8 @@ class FlinkPods:
             "command": ["bash", f"{_PLATFORM_DIR}/scripts/{script}"],
             "args": args,
             "env": [
-                {"name": "POD_IP", "value_from": {"field_ref": {"field_path": "status.podIP"}}},
+                _field("POD_IP", "status.podIP"),
+                _field("POD_NAME", "metadata.name"),
                 *({"name": variable, "value": value} for variable, value in sorted(variables.items())),
                 *([] if self.leases is None else [_variable("LEASES", self.leases)]),
                 *self._credentials(),
@@ -280,7 +292,8 @@ class FlinkPods:
             ],
         }
         if saves:
-            leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *saves]
+            ways = [f"{way}={seconds}" for way, seconds in saves.items()]
+            leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *ways]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)
 
@@ -289,5 +302,5 @@ def _variable(name: str, value: pulumi.Input[str]) -> k8s.core.v1.EnvVarArgsDict
     return {"name": name, "value": value}
 
 
-def _seconds(way: str) -> int:
-    return _SAVEPOINT_SECONDS if way == "savepoint" else _CHECKPOINT_SECONDS
+def _field(name: str, path: str) -> k8s.core.v1.EnvVarArgsDict:
+    return {"name": name, "value_from": {"field_ref": {"field_path": path}}}

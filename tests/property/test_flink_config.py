@@ -115,6 +115,7 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("execution.checkpointing.dir", "leave it out"),
         ("state.checkpoints.dir", "leave it out"),
         ("env.java.opts.all", "env.java.opts.taskmanager"),
+        ("execution.savepoint.path", "restoreFrom"),
         ("execution.state-recovery.path", "restoreFrom"),
         ("heartbeat.timeout", "failureDetection"),
         ("heartbeat.rpc-failure-threshold", "failureDetection"),

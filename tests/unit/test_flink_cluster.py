@@ -166,6 +166,7 @@ def plans(recording: Recording) -> str:
         {"mainClass": "com.example.Other"},
         {"configuration": {"a.b": "c"}},
         {"taskManagers": {"slots": 2}},
+        {"pod": {"env": [{"name": "MODE", "value": "fast"}]}},
     ],
 )
 def test_each_version_of_a_job_stores_its_graph_in_a_place_of_its_own(
@@ -174,6 +175,19 @@ def test_each_version_of_a_job_stores_its_graph_in_a_place_of_its_own(
     other = building.flink(**change)
     assert plans(other) != plans(default)
     assert plans(building.flink(**change)) == plans(other)
+
+
+def test_a_standby_is_made_for_a_quick_start_and_the_users_own_options_come_last() -> None:
+    recording = building.flink(configuration={"env.java.opts.jobmanager": "-XX:+BytecodeVerificationRemote"})
+    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+    words = config["env.java.opts.jobmanager"].split()
+    assert words[-4:] == [
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UnlockDiagnosticVMOptions",
+        "-XX:-BytecodeVerificationRemote",
+        "-XX:+BytecodeVerificationRemote",
+    ]
+    assert "TieredStopAtLevel" not in config["env.java.opts.taskmanager"]
 
 
 def test_a_change_that_is_not_the_jobs_keeps_its_graph(default: Recording) -> None:
@@ -192,12 +206,13 @@ def test_the_job_keeps_its_id_unless_it_starts_from_a_named_savepoint() -> None:
 
 
 def test_processes_save_state_before_they_stop_and_have_the_time_for_it(default: Recording) -> None:
-    saving = building.flink(jobManager={"savepointOnStop": True}, taskManagers={"checkpointOnStop": False})
+    saving = building.flink(jobManager={"savepointOnStop": True})
     for recording, role, ways, grace in (
-        (default, "jobmanager", ["checkpoint"], 20),
-        (default, "taskmanager", ["checkpoint"], 20),
-        (saving, "jobmanager", ["savepoint", "checkpoint"], 320),
-        (saving, "taskmanager", [], 10),
+        (default, "jobmanager", ["checkpoint=10"], 20),
+        (default, "taskmanager", ["checkpoint=10"], 20),
+        (saving, "jobmanager", ["savepoint=300", "checkpoint=10"], 320),
+        (saving, "taskmanager", ["checkpoint=300"], 310),  # its checkpoint waits for the savepoint
+        (building.flink(taskManagers={"checkpointOnStop": False}), "taskmanager", [], 10),
     ):
         hook = containers(recording)[role].get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
         assert hook[2:] == ways, role
@@ -248,8 +263,15 @@ def test_working_state_lies_where_the_user_says(given: dict[str, Any], volume: d
     spec = recording.inputs("Deployment", "claims-taskmanager")["spec"]["template"]["spec"]
     assert {"name": "state", **volume} in spec["volumes"]
     assert options(containers(recording)["taskmanager"])["io.tmp.dirs"] == "/flink-state"
-    made = [each["command"] for each in spec.get("initContainers", [])]
-    assert made == ([["chown", "9999:9999", "/flink-state"]] if "hostPath" in given else [])
+    main = containers(recording)["taskmanager"]
+    assert env(main)["STATE"] == "/flink-state"
+    made = spec.get("initContainers", [])
+    assert [each["command"] for each in made] == (
+        [["chown", "9999:9999", "/flink-state"]] if "hostPath" in given else []
+    )
+    # Pods of one node do not share a directory.
+    mounts = [mount for each in (main, *made) for mount in each["volumeMounts"] if mount["name"] == "state"]
+    assert all(("subPathExpr" in mount) == ("hostPath" in given) for mount in mounts)
 
 
 def test_a_users_additions_reach_the_pods_of_both_roles() -> None:

@@ -74,10 +74,11 @@ def test_a_named_savepoint_counts_until_the_job_has_a_checkpoint_of_its_own(tmp_
     assert restored_from(start(tmp_path, restore_from=SAVEPOINT)) == str(own)
 
 
-def test_a_job_never_goes_back_behind_a_restore_without_being_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restore_from", ["", SAVEPOINT])
+def test_a_job_never_goes_back_behind_a_restore_without_being_told(tmp_path: Path, restore_from: str) -> None:
     checkpoint(tmp_path, JOB, 1, age_seconds=20)
     newer = checkpoint(tmp_path, OTHER, 7, age_seconds=10)
-    done = start(tmp_path)
+    done = start(tmp_path, restore_from=restore_from)
     assert done.returncode == 1
     assert "restoreFrom" in done.stderr
     assert str(newer) in done.stderr
@@ -153,9 +154,9 @@ def job_manager(request: pytest.FixtureRequest) -> Iterator[_JobManager]:
     server.server_close()
 
 
-def leave(address: str, *ways: str, seconds: int = 5) -> int:
-    env = {**os.environ, "JOB_ID": JOB, "REST": address, "SECONDS_EACH": str(seconds), "SILENT_SECONDS": "1"}
-    words = ["bash", "-c", scripts()["leave.sh"], "leave.sh", *ways]
+def leave(address: str, *ways: str, seconds: int = 5, silent_seconds: int = 5) -> int:
+    env = {**os.environ, "JOB_ID": JOB, "REST": address, "SILENT_SECONDS": str(silent_seconds)}
+    words = ["bash", "-c", scripts()["leave.sh"], "leave.sh", *(f"{way}={seconds}" for way in ways)]
     return subprocess.run(words, env=env, timeout=30, check=False).returncode
 
 
@@ -172,7 +173,7 @@ def test_a_process_that_leaves_waits_for_its_checkpoint(job_manager: _JobManager
 @pytest.mark.parametrize("job_manager", [True], indirect=True)
 def test_a_process_that_leaves_does_not_wait_for_a_job_manager_that_is_gone(job_manager: _JobManager) -> None:
     job_manager.forgets = True
-    assert leave(f"127.0.0.1:{job_manager.server_port}", "savepoint", seconds=300) == 0  # or it takes these
+    assert leave(f"127.0.0.1:{job_manager.server_port}", "savepoint", seconds=300, silent_seconds=1) == 0
     assert len(job_manager.asked) > 1
 
 
@@ -213,6 +214,14 @@ def test_a_process_takes_its_place_from_the_identity_of_its_volume(tmp_path: Pat
     ]
     assert again.stdout == first.stdout
     assert (tmp_path / "flink/conf/config.yaml").read_text() == "a: b\n"
+
+
+def test_what_a_killed_process_left_behind_is_cleared_away(tmp_path: Path) -> None:
+    left = tmp_path / "state" / "tm_10.1.2.3" / ".db"
+    left.mkdir(parents=True)
+    (left / "000001.sst").touch()
+    started(tmp_path, DATA=str(tmp_path), STATE=str(tmp_path / "state")).check_returncode()
+    assert not list((tmp_path / "state").iterdir())
 
 
 def test_leaders_in_kubernetes_are_told_under_what_they_are_elected(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pulumi.runtime import set_all_config
 
 from stacks import settings
+from stacks.flink import FlinkClusterSettings
 from stacks.settings import EnvironmentSettings, SettingsError, load, load_file, parse
 
 JOB = {"image": "registry.example/job:1", "mainClass": "com.example.Job"}
@@ -223,8 +224,8 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["streaming-platform:flink.clusters.claims.jobManager.cpu:", "2.0 is above cpuLimit, 1.0", "raise cpuLimit"],
     ),
     "a CPU target that is never reached": (
-        {"flink": flink(taskManagers={"cpu": 1, "cpuLimit": 1}, autoscaling={"cpuPercent": 150})},
-        ["streaming-platform:flink.clusters.claims.autoscaling.cpuPercent:", "150", "100 percent", "lower it"],
+        {"flink": flink(taskManagers={"cpu": 1, "cpuLimit": 1}, autoscaling={"cpuPercent": 91})},
+        ["streaming-platform:flink.clusters.claims.autoscaling.cpuPercent:", "91", "100 percent", "lower it to 90 or"],
     ),
     "more replicas than brokers": (
         {"kafka": {"brokers": 1, "topics": {"events": {"partitions": 1, "replicas": 3}}}},
@@ -269,6 +270,14 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a savepoint that is no URI": (
         {"flink": flink(restoreFrom="savepoint-1")},
         ["claims.restoreFrom:", "'savepoint-1'"],
+    ),
+    "a savepoint whose tasks leave": (
+        {"flink": flink(jobManager={"savepointOnStop": True}, taskManagers={"checkpointOnStop": False})},
+        ["claims.jobManager.savepointOnStop:", "taskManagers.checkpointOnStop", "set that to true"],
+    ),
+    "a variable that the image's entry point reads": (
+        {"flink": flink(pod={"env": [{"name": "FLINK_PROPERTIES", "value": "a: b"}]})},
+        ["claims.pod.env:", "'FLINK_PROPERTIES' is taken"],
     ),
     "lag of nothing in particular": (
         {"flink": flink(autoscaling={"lag": {"labels": {}, "recordsPerTaskManager": 1}})},
@@ -360,6 +369,13 @@ def test_numbers_and_booleans_become_the_text_that_programs_want() -> None:
 def test_a_write_survives_the_loss_of_one_replica(replicas: int, in_sync: str) -> None:
     topic = environment(kafka={"topics": {"events": {"partitions": 1, "replicas": replicas}}}).kafka.topics["events"]
     assert topic.properties == {"retention.ms": "604800000", "min.insync.replicas": in_sync}
+
+
+def test_a_savepoint_is_the_same_as_flink_prints_it_and_as_a_uri() -> None:
+    given = ("file:/flink-data/savepoints/savepoint-1", "file:///flink-data/savepoints/savepoint-1")
+    common = {"image": "flink:2.3.0", "mainClass": "com.example.Job"}
+    made = [FlinkClusterSettings.model_validate({**common, "restoreFrom": each}).restore_from for each in given]
+    assert made == [given[1], given[1]]
 
 
 def test_settings_cannot_be_changed() -> None:

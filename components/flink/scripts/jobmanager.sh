@@ -28,16 +28,13 @@ newest() { # of all completed checkpoints in these folders
 from=${RESTORE_FROM:-}
 if [ -n "$CHECKPOINTS" ]; then
   own=$(newest "$CHECKPOINTS/$JOB_ID")
-  if [ -n "$from" ]; then
-    from=${own:-$from}
-  else
-    from=$(newest "$CHECKPOINTS"/*)
-    if [ -n "$own" ] && [ "$own" != "$from" ]; then
-      echo "job $JOB_ID would go back to $own: this cluster was restored from a savepoint since and has the newer" \
-        "checkpoint $from. Set restoreFrom to what it was restored from, or to file://$from" >&2
-      exit 1
-    fi
+  last=$(newest "$CHECKPOINTS"/*)
+  if [ -n "$own" ] && [ "$own" != "$last" ]; then
+    echo "job $JOB_ID would go back to $own: this cluster went on with another restoreFrom since and has the newer" \
+      "checkpoint $last. Set restoreFrom to what it was then, or to file://$last" >&2
+    exit 1
   fi
+  from=${own:-${from:-$last}}
 fi
 [ -z "$from" ] || echo "If no checkpoint is registered, the job starts from $from"
 exec bash "${0%/*}/start.sh" "$1" ${from:+--fromSavepoint "$from"} "${@:2}"

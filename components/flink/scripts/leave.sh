@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# What a Flink process does before it stops: leave.sh checkpoint|savepoint ...
-# State is saved in these ways, in this order, so that those who go on repeat next to nothing. Whatever goes wrong, the
+# What a Flink process does before it stops: leave.sh checkpoint=SECONDS|savepoint=SECONDS ...
+# State is saved in these ways, in this order, each for so long at most, so that those who go on repeat next to nothing. Whatever goes wrong, the
 # process leaves without: checkpoints are taken anyway.
 #   JOB_ID, REST  the job's id, and host:port of the JobManager's REST API
-#   SECONDS_EACH  how long each way may take
 #   SILENT_SECONDS  after how long without an answer the JobManager that was asked is taken for gone (default 10)
 set -uo pipefail
 
@@ -15,13 +14,14 @@ ask() { # METHOD PATH [JSON]: prints the answer
   exec 3>&-
 }
 
-for way in "$@"; do
+for save in "$@"; do
+  way=${save%=*} limit=${save#*=}
   SECONDS=0
   accepted=$(ask POST "/jobs/$JOB_ID/${way}s" '{}')
   [[ $accepted =~ \"request-id\":\ *\"([0-9a-f]+)\" ]] || exit 0 # no job runs, or nobody leads
   request=${BASH_REMATCH[1]}
   heard=0
-  while ((SECONDS < SECONDS_EACH && SECONDS - heard < ${SILENT_SECONDS:-10})); do
+  while ((SECONDS < limit && SECONDS - heard < ${SILENT_SECONDS:-10})); do
     case $(ask GET "/jobs/$JOB_ID/${way}s/$request" '') in
       *COMPLETED*) break ;;
       *IN_PROGRESS*) heard=$SECONDS ;;

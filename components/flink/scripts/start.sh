@@ -2,11 +2,15 @@
 # Starts a Flink process: start.sh ARGUMENTS OF THE IMAGE'S ENTRY POINT
 #   CLUSTER     the cluster's place in the high-availability services
 #   DATA        the volume that all pods of the cluster share; empty: they share none, but S3
+#   STATE       directory of this process alone, for what it works with; empty or unset: it has none
 #   LEASES      what the leader is elected under in Kubernetes; empty or unset: it is elected in ZooKeeper
 #   FLINK_HOME, ENTRY_POINT  of the image
 set -euo pipefail
 # The public image's entry point writes into config.yaml, and loses what it writes where the file is read-only.
 cp "${0%/*}"/../conf/* "$FLINK_HOME/conf/"
+
+# What a process left there that was killed in this pod is of no use, and would fill the volume.
+[ -z "${STATE:-}" ] || find "$STATE" -mindepth 1 -delete 2>/dev/null || :
 
 place=$CLUSTER
 if [ -z "$DATA" ]; then
