@@ -145,11 +145,15 @@ class Bench:
         return repetition
 
     def _await_return(self, event: Event, before: list[Pod], done: Done) -> int:
-        """When a process that was lost is ready or within reach again; for other events, never."""
+        """When a process that was lost is ready or within reach again; for other events, never.
+
+        Where the job has not gone on without it by then, its return is part of the event.
+        """
         if done.returned_millis is not None:
             return done.returned_millis
+        never = _now() + 2**40
         if not event.spoils:
-            return _now() + 2**40
+            return never
         restarts = {pod.name: pod.restarts for pod in before}
 
         def returned() -> int | None:
@@ -158,7 +162,9 @@ class Bench:
                     return pod.ready_millis
             return None
 
-        return wait_for(f"{done.target} to be ready again", returned, PATIENCE_SECONDS)
+        ready = wait_for(f"{done.target} to be ready again", returned, PATIENCE_SECONDS)
+        job = self.flink.job()
+        return ready if job and (job.running_millis or 0) > done.millis else never
 
     def _await_steady(self, task_managers: int) -> Job:
         """Scale, and wait for the job to use it all, two checkpoints, and no backlog."""
