@@ -7,6 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import FIELD_MANAGER, labels
+from components.cel import quoted
 from components.names import PROJECT
 
 _VERSION = "1"  # images, which others take their version from, there are none
@@ -88,7 +89,7 @@ class AdmissionRules(pulumi.ComponentResource):
                     {
                         "expression": "size(variables.places) == 0",
                         "message_expression": (
-                            f"'[{rule.id}] ' + variables.places.join(', ') + {_cel(': ' + rule.text)}"
+                            f"'[{rule.id}] ' + variables.places.join(', ') + {quoted(': ' + rule.text)}"
                         ),
                         "reason": "Invalid",
                     }
@@ -142,9 +143,3 @@ def _resource_rules(
         {"api_groups": [group], "api_versions": [version], "operations": ["CREATE", "UPDATE"], "resources": resources}
         for (group, version), resources in found.items()
     ]
-
-
-def _cel(text: str) -> str:
-    """A text, in CEL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

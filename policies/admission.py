@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from components.cel import quoted
 from policies.rules import Validation
 
 WORKLOADS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")
@@ -48,9 +49,3 @@ def of_pods(at_fault: str, text: str, *, place: str = "pod", debuggers: bool = F
 def listed(texts: tuple[str, ...]) -> str:
     """A list of texts, in CEL."""
     return "[" + ", ".join(quoted(text) for text in texts) + "]"
-
-
-def quoted(text: str) -> str:
-    """A text, in CEL."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return f"'{escaped}'"

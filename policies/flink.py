@@ -13,7 +13,7 @@ from components.flink.given import job_manager_options, millis, options_of, task
 from components.flink.memory import JobManagerOptions, TaskManagerOptions
 from policies.plain import CannotJudgeError, field, items, known, mapping
 from policies.programs import FLINK, surely_runs
-from policies.resources import Container, KubeObject, Stack
+from policies.resources import KubeObject, Process, Stack
 from policies.scaling import autoscalers_of
 
 LOG_DIR = "/opt/flink/log"
@@ -30,23 +30,8 @@ _SHARE = re.compile(r"-XX:MaxRAMPercentage=([0-9.]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlinkProcess:
+class FlinkProcess(Process):
     """A container that runs a JobManager or a TaskManager."""
-
-    container: Container
-    stack: Stack
-
-    @property
-    def urn(self) -> str:
-        return self.container.urn
-
-    @property
-    def where(self) -> str:
-        return self.container.where
-
-    @property
-    def owner(self) -> KubeObject:
-        return self.container.pod.owner
 
     @property
     def is_task_manager(self) -> bool:

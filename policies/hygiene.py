@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from policies.admission import of_containers, quoted
+from components.cel import quoted
+from policies.admission import of_containers
 from policies.flink import LOG_DIR, FlinkCluster, FlinkProcess, flink_clusters, flink_processes
 from policies.plain import CannotJudgeError, field, items, known, mapping
 from policies.programs import FLINK, cel_runs

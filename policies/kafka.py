@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.plain import CannotJudgeError, field, items, known, mapping, part
 from policies.programs import KAFKA, surely_runs
-from policies.resources import Container, KubeObject, Stack
+from policies.resources import Process, Stack
 from policies.scaling import replicas_at_most
 
 DEFAULT_MAX_TRANSACTION_MILLIS = 900_000  # transaction.max.timeout.ms
@@ -18,23 +18,8 @@ _PROPERTY = re.compile(r"^\s*([A-Za-z0-9.]+)\s*[=:]\s*(.*?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KafkaBrokers:
+class KafkaBrokers(Process):
     """The brokers of one workload."""
-
-    container: Container
-    stack: Stack
-
-    @property
-    def urn(self) -> str:
-        return self.container.urn
-
-    @property
-    def where(self) -> str:
-        return self.container.where
-
-    @property
-    def owner(self) -> KubeObject:
-        return self.container.pod.owner
 
     @property
     def count(self) -> int:

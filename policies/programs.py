@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from policies.admission import quoted
+from components.cel import quoted
 from policies.plain import CannotJudgeError
 from policies.resources import Container
 

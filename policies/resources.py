@@ -284,9 +284,28 @@ def _objects(resource: Resource) -> Iterator[KubeObject]:
         own = part(body, "kind")
         own = own if isinstance(own, str) else kind.removesuffix("List")
         yield KubeObject(kind=own, urn=resource.urn, body=body, label=resource.name)
-    if listed:
-        return
-    yield KubeObject(kind=kind, urn=resource.urn, body=resource.properties, label=resource.name)
+    if not listed:
+        yield KubeObject(kind=kind, urn=resource.urn, body=resource.properties, label=resource.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A container that runs one of the programs that the rules know, and the stack in which its files are looked up."""
+
+    container: Container
+    stack: Stack
+
+    @property
+    def urn(self) -> str:
+        return self.container.urn
+
+    @property
+    def where(self) -> str:
+        return self.container.where
+
+    @property
+    def owner(self) -> KubeObject:
+        return self.container.pod.owner
 
 
 def selects(selector: Any, labels: Mapping[str, Any]) -> bool:

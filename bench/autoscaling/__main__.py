@@ -14,7 +14,7 @@ from bench.common.claims import claims
 from bench.common.cluster import bench_cluster
 from bench.common.flink import Flink
 from bench.common.load import Load
-from bench.common.program import add_target, positive, program
+from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import BROKER_TIME
 from components.kafka.admin import forward
 from local import prove
@@ -111,10 +111,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     plot.draw(samples, arguments.out / "autoscaling.png")
     say(f"\n  {len(samples)} samples in {samples[-1].seconds / 60:.0f} min; figures and plot: {arguments.out}")
-    found = problems(samples, minimum=1, shrinks=not arguments.up_only)
-    for problem in found:
-        say(f"  NOT RIGHT: {problem}")
-    return 1 if found else 0
+    return verdict(problems(samples, minimum=1, shrinks=not arguments.up_only))
 
 
 def main() -> int:

@@ -3,12 +3,12 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaException
 
 from components.kafka.admin import KafkaUnreachableError
-from local.progress import LocalError, Terminated
+from local.progress import LocalError, Terminated, say
 from stacks.settings import SettingsError
 
 
@@ -40,6 +40,13 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
     return int(text)
+
+
+def verdict(problems: Sequence[str]) -> int:
+    """Tell what is not right; return the exit code."""
+    for problem in problems:
+        say(f"  NOT RIGHT: {problem}")
+    return 1 if problems else 0
 
 
 def _stop(_signal: int, _frame: object) -> None:

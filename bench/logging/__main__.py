@@ -14,7 +14,7 @@ from statistics import median
 
 from bench.common.cluster import BenchCluster, bench_cluster
 from bench.common.flink import Flink, wait_for
-from bench.common.program import add_target, positive, program
+from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import Offsets, Reader
 from bench.logging import job
 from bench.logging.tally import Tally, tally
@@ -154,9 +154,7 @@ def _run(arguments: argparse.Namespace) -> int:
         watch = Watch(added, stack)
         for check in arguments.checks:
             problems += _RUN[check](watch, arguments)
-    for problem in problems:
-        say(f"  NOT RIGHT: {problem}")
-    return 1 if problems else 0
+    return verdict(problems)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from bench.common.claims import CHECKPOINT_SECONDS
-from bench.common.program import add_target, positive, program
+from bench.common.program import add_target, positive, program, verdict
 from bench.rescale.settings import EIGHT_SECONDS, EIGHT_SECONDS_EVENTS, GUARANTEES, SETTINGS
 from local.paths import ROOT
 from local.progress import LocalError, say
@@ -174,8 +174,7 @@ def _reported(done: "list[Repetition]", problems: list[str], directory: Path, *,
             if times:
                 say(f"\n{report.table(done)}\n")
             say(f"  raw figures and plot: {directory}")
-        for problem in problems:
-            say(f"  NOT RIGHT: {problem}")
+        verdict(problems)
         if done:  # last, so that an error in it hides none of the above
             plot.draw(done, directory / "rescale.png")
 

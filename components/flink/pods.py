@@ -269,7 +269,7 @@ class FlinkPods:
             "env": [
                 _field("POD_IP", "status.podIP"),
                 _field("POD_NAME", "metadata.name"),
-                *({"name": variable, "value": value} for variable, value in sorted(variables.items())),
+                *(_variable(variable, value) for variable, value in sorted(variables.items())),
                 *([] if self.leases is None else [_variable("LEASES", self.leases)]),
                 *self._credentials(),
                 *self.additions.env,
