@@ -76,5 +76,5 @@ bench-logging: .venv ## what becomes of lines that a job logs, and what shipping
 	@if [ ! -e "$(VENV)/.done" ]; then \
 	  echo "  Python packages: installing into $(VENV)" >&2; \
 	  rm -rf "$(VENV)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(VENV)" && \
-	  "$(VENV)/bin/pip" install -q --disable-pip-version-check -r requirements.txt && touch "$(VENV)/.done"; fi
+	  "$(VENV)/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.txt && touch "$(VENV)/.done"; fi
 	@ln -sfn "$(VENV)" .venv

@@ -1,7 +1,8 @@
 """The tools of the project, pinned, and the ways to get each.
 
-Versions belong together: the Pulumi SDKs in requirements.txt match the plug-ins here. Checksums are not written down:
-each download is verified against the checksum file that its publisher serves beside it.
+Versions belong together: the Pulumi SDKs in requirements.in match the plug-ins here. Checksums of downloads are not
+written down: each is verified against the file that its publisher serves beside it, which finds a broken download and
+no bad publisher. What is built from Go modules is held to the go.sum in the checkout.
 """
 
 import hashlib
