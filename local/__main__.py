@@ -1,6 +1,7 @@
 """The commands behind the Makefile: python -m local COMMAND."""
 
 import argparse
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -42,9 +43,10 @@ def _run(arguments: argparse.Namespace) -> int:
     target = platform.Target(arguments.name, arguments.context)
     match arguments.command:
         case "up":
-            proved = prove.forget_proof(target)
-            changed = platform.up(target)
-            prove.after_up(target, proved=proved and not changed)
+            with platform.alone(target, "make up"):
+                proved = prove.forget_proof(target)
+                changed = platform.up(target)
+                prove.after_up(target, proved=proved and not changed)
         case "prove":
             prove.prove(target)
         case "status":
@@ -54,15 +56,17 @@ def _run(arguments: argparse.Namespace) -> int:
         case "preview":
             platform.preview(target, arguments.stack)
         case "refresh":
-            platform.workspace(target).pulumi("refresh", arguments.stack, "--yes")
+            with platform.alone(target, "make refresh"):
+                platform.workspace(target).pulumi("refresh", arguments.stack, "--yes")
         case "destroy":
-            platform.workspace(target).pulumi("destroy", arguments.stack, "--yes")
+            with platform.alone(target, "make destroy"):
+                platform.workspace(target).pulumi("destroy", arguments.stack, "--yes")
         case "down":
             if arguments.context:
                 raise LocalError("CONTEXT goes with make destroy STACK=...: make down is for the local cluster only")
             platform.down(target, arguments.data)
         case "kubeconfig":
-            say(f"export KUBECONFIG={platform.deployer_kubeconfig(target, arguments.stack)}")
+            say(f"export KUBECONFIG={shlex.quote(str(platform.deployer_kubeconfig(target, arguments.stack)))}")
         case "env":
             say("\n".join(platform.export_lines(target)))
         case _:

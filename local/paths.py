@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,9 +36,21 @@ def write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def lock(path: Path) -> Generator[None]:
-    """Hold an exclusive lock on a file while the block runs; it is free again however the process ends."""
+def lock(path: Path, what: str = "", waiting: Callable[[str], None] | None = None) -> Generator[None]:
+    """Hold an exclusive lock on a file while the block runs; it is free again however the process ends.
+
+    `what` is told to others that wait for it, each by its `waiting`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with path.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            if waiting:
+                waiting(handle.read() or "another command")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.truncate(0)
+        handle.write(what)
+        handle.flush()
         yield

@@ -1,17 +1,19 @@
 """One platform, on a local node or on a cluster that exists: bringing it up, looking at it, taking it down."""
 
 import hashlib
+import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from local import images, preflight
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE
-from local.paths import ROOT, cache, lock, private, state, write
+from local.paths import ROOT, cache, lock, state, write
 from local.preflight import builds_fluentd, ships_logs
 from local.progress import LocalError, run, say, step
 from local.pulumi import Workspace, environment_settings, stack_file, with_settings
@@ -20,6 +22,7 @@ from preview import engine
 from preview.comment import comment, refusals
 from stacks.settings import FLUENTD_RECIPE, EnvironmentSettings, flink_image, load_file, log_image
 
+DEFAULT_NAME = "local"
 STACKS = ("cluster", "dev")  # what `make up` applies, in this order
 ENVIRONMENTS = ("dev", "test", "ops")
 
@@ -33,11 +36,31 @@ class Target:
 
     @property
     def state(self) -> Path:
-        """Where this platform's Pulumi state and keys lie."""
+        """Where this platform's Pulumi state and keys lie. Raises LocalError where the name can be no platform's."""
         if not self.context:
+            lifecycle.check_name(self.name)
             return state(self.name)
         readable = "".join(c if c.isalnum() else "-" for c in self.context)[:40]
         return state(f"context-{readable}-{hashlib.sha256(self.context.encode()).hexdigest()[:6]}")
+
+    @property
+    def words(self) -> str:
+        """What a `make` command needs beside its name to be about this platform; begins with a blank if anything."""
+        if self.context:
+            return f" CONTEXT={shlex.quote(self.context)}"
+        return "" if self.name == DEFAULT_NAME else f" NAME={self.name}"
+
+
+@contextmanager
+def alone(target: Target, command: str) -> Generator[None]:
+    """Let one command at a time change a platform; the next one says for what it waits."""
+    path = state(f".{target.state.name}.lock")  # beside the platform's directory, which `down` may delete
+
+    def waiting(other: str) -> None:
+        say(f"  {command}: waits for the end of {other}, which works on the same platform")
+
+    with lock(path, f"{command} (process {os.getpid()})", waiting):
+        yield
 
 
 def get_tools(*, node: bool) -> tuple[Path, Mapping[str, str]]:
@@ -87,18 +110,19 @@ def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Im
 
 def workspace(target: Target) -> Workspace:
     """The Pulumi workspace of a platform. Raises LocalError when its tools or its cluster are not there."""
+    place = target.state  # refuses what can be no name, before tools are made
     directory, _ = get_tools(node=False)
     if target.context:
-        kubeconfig, server = preflight.single_context(directory / "kubectl", target.context, target.state)
+        kubeconfig, server = preflight.single_context(directory / "kubectl", target.context, place)
         overlay: dict[str, dict[str, object]] = {"cluster": {"server": server, "context": target.context}}
     else:
-        if not (target.state / "octet").exists():
-            raise LocalError(f"there is no local cluster {target.name}: make up makes one")
+        if not (place / "octet").exists():
+            raise LocalError(f"there is no local cluster {target.name}: make up{target.words} makes one")
         at = lifecycle.layout(target.name, directory)
         kubeconfig = lifecycle.kubeconfig(at)
         overlay = {stack: {"kafka": {"adminPort": at.admin_port}, **_on_node(stack)} for stack in ENVIRONMENTS}
         overlay["cluster"] = {"server": at.server, "context": at.context}
-    return Workspace(state=target.state, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
+    return Workspace(state=place, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
 
 
 def _on_node(stack: str) -> Mapping[str, Mapping[str, object]]:
@@ -111,26 +135,26 @@ def up(target: Target) -> bool:
     """Bring the platform up; return whether anything changed, a node that was down included."""
     load_file(stack_file("cluster"))  # bad settings end here, before anything is made
     settings = environment_settings(stack_file("dev"))
-    if target.context:
-        return _up_elsewhere(target, settings)
-    lifecycle.check_name(target.name)
+    return _up_elsewhere(target, settings) if target.context else _up_here(target, settings)
+
+
+def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
     lifecycle.check_machine()
     if over := _on_node("dev"):
         settings = with_settings(stack_file("dev"), over)
         say("  logs: shipped by the OpenTelemetry Collector here, which can be built; the image of fluentd cannot")
-    with lock(private(target.state) / ".up.lock"):
-        with ThreadPoolExecutor(1) as pool:
-            loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
-            directory, ways = get_tools(node=True)
-            ready = loading.result()
-        at = lifecycle.layout(target.name, directory)
-        running = lifecycle.is_up(at)
-        if running:
-            lifecycle.load_images(at, ready)
-        else:
-            tell_ways(ways, ready)
-            lifecycle.up(at, ready)
-        return apply(target) or not running
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
+        directory, ways = get_tools(node=True)
+        ready = loading.result()
+    at = lifecycle.layout(target.name, directory)
+    running = lifecycle.is_up(at)
+    if running:
+        lifecycle.load_images(at, ready)
+    else:
+        tell_ways(ways, ready)
+        lifecycle.up(at, ready)
+    return apply(target) or not running
 
 
 def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
@@ -172,17 +196,21 @@ def tell_ways(ways: Mapping[str, str], ready: list[images.Image]) -> None:
 
 def down(target: Target, data: str) -> None:
     """Take a local cluster down."""
-    lifecycle.check_machine()
     directory = target.state
-    lifecycle.down(target.name, delete_data=data == "delete")
+    lifecycle.check_machine()
+    with alone(target, "make down"):
+        lifecycle.down(target.name, delete_data=data == "delete")
     left = lifecycle.leftovers(target.name)
     if left:
-        raise LocalError(f"still on this machine after taking {target.name} down: {', '.join(left)}. Run it again")
+        raise LocalError(
+            f"still on this machine after taking {target.name} down: {', '.join(left)}. "
+            f"Run make down{target.words} again"
+        )
     if data == "delete":
         say(f"  {target.name} is down, and its data is deleted")
     elif directory.exists():
         say(f"  {target.name} is down; its volumes, keys and Pulumi state are kept in {directory}")
-        say("  make up brings it back; make down DATA=delete deletes them")
+        say(f"  make up{target.words} brings it back; make down{target.words} DATA=delete deletes them")
     else:
         say(f"  {target.name} is not there: nothing to do")
 
@@ -195,7 +223,7 @@ def deployer_kubeconfig(target: Target, stack: str) -> Path:
     environment = work.settings(stack).environment
     text = work.outputs("cluster").get("kubeconfigs", {}).get(environment)
     if not text:
-        raise LocalError(f"the stack cluster has no kubeconfig for {environment}: run make up")
+        raise LocalError(f"the stack cluster has no kubeconfig for {environment}: run make up{target.words}")
     path = target.state / f"{environment}.kubeconfig"
     write(path, text)
     return path
@@ -215,3 +243,10 @@ def broken_parts(target: Target) -> list[str]:
     if target.context:
         return []
     return lifecycle.broken_parts(lifecycle.layout(target.name, get_tools(node=False)[0]))
+
+
+def orphans(target: Target) -> list[str]:
+    """What runs on a local node in no living pod."""
+    if target.context:
+        return []
+    return lifecycle.orphans(lifecycle.layout(target.name, get_tools(node=False)[0]))

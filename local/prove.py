@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from components.kafka.admin import PodConnection, forward
 from local.kube import Kube, field
-from local.platform import Target, broken_parts, deployer_kubeconfig, workspace
+from local.platform import Target, broken_parts, deployer_kubeconfig, orphans, workspace
 from local.progress import LocalError, say, step
 from stacks.settings import EnvironmentSettings
 
@@ -193,7 +193,7 @@ def reader(bootstrap: str, topics: Sequence[str]) -> Consumer:
     assigned: list[TopicPartition] = []
     for topic in topics:
         if topic not in known:
-            raise LocalError(f"there is no topic {topic}: run make up")
+            raise LocalError(f"there is no topic {topic}: make up makes it")
         for partition in known[topic].partitions:
             _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
             assigned.append(TopicPartition(topic, partition, end))
@@ -226,7 +226,7 @@ def _collect(consumer: Consumer, run_id: str, expected: int) -> tuple[list[dict[
 def status(target: Target) -> None:
     """Print what runs, how it scales and how to reach it."""
     at, settings = kube(target)
-    for part in broken_parts(target):
+    for part in [*broken_parts(target), *orphans(target)]:
         say(f"  the local node: {part}")
     say(f"\n  namespace {at.namespace}")
     for name in settings.flink.clusters:
@@ -237,11 +237,12 @@ def status(target: Target) -> None:
     say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
     say(f"    topics: {', '.join(sorted(settings.topics))}")
     first = next(iter(settings.flink.clusters), CLUSTER)
+    more = target.words
     say(f"""
   Flink UI:    kubectl -n {at.namespace} port-forward svc/{first}-jobmanager 8081, then http://127.0.0.1:8081
-  kubectl:     eval "$(make -s kubeconfig STACK={STACK})"   (STACK=cluster: the administrator's)
-  by hand:     eval "$(make -s env)"                  pulumi and kubectl as make uses them
-  what next:   edit stacks/Pulumi.{STACK}.yaml, make preview STACK={STACK}, make up""")
+  kubectl:     eval "$(make -s kubeconfig{more} STACK={STACK})"   (STACK=cluster: the administrator's)
+  by hand:     eval "$(make -s env{more})"                  pulumi and kubectl as make uses them
+  what next:   edit stacks/Pulumi.{STACK}.yaml, make preview{more} STACK={STACK}, make up{more}""")
 
 
 def job_state(at: Kube, name: str) -> str:

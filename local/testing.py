@@ -5,7 +5,7 @@ import sys
 
 from local.node import lifecycle
 from local.paths import ROOT, lock, state
-from local.platform import Target
+from local.platform import Target, alone
 from local.progress import LocalError, attend, say
 
 LEVELS = ("unit", "property", "policy", "integration")
@@ -21,15 +21,20 @@ def run_tests(target: Target, level: str) -> int:
         raise LocalError(f"LEVEL={level}: there is no such level; there are {', '.join(LEVELS)}")
     needs_cluster = level in ("", "integration")
     paths = [f"tests/{level}"] if level else [f"tests/{name}" for name in LEVELS]
-    with lock(state(f".{target.name}.lock")):
+    with lock(state(f".{target.name}.tests.lock"), "make test", lambda other: say(f"  waits for another {other}")):
         if needs_cluster:
             lifecycle.check_machine()
-            lifecycle.down(target.name, delete_data=True)
+            _take_down(target)
         try:
             command = [sys.executable, "-m", "pytest", *paths]
             return attend(subprocess.Popen(command, cwd=ROOT))
         finally:
             if needs_cluster:
-                lifecycle.down(target.name, delete_data=True)
+                _take_down(target)
                 if left := lifecycle.leftovers(target.name):
                     say(f"left behind: {', '.join(left)}")
+
+
+def _take_down(target: Target) -> None:
+    with alone(target, "make test"):  # somebody may work on a platform of that name
+        lifecycle.down(target.name, delete_data=True)

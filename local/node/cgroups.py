@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -40,12 +41,26 @@ def join_command(name: str) -> str:
 
 def processes(name: str) -> set[int]:
     """Ids of all processes in the tree, the node's and the pods'."""
-    found: set[int] = set()
+    return {pid for _, pids in _groups(name) for pid in pids}
+
+
+def pods(name: str) -> dict[str, set[int]]:
+    """Ids of the processes of each pod that has any, by the pod's uid."""
+    found: dict[str, set[int]] = {}
+    for directory, pids in _groups(name):
+        pod = next((part[3:] for part in directory.parts if part.startswith("pod")), None)
+        if pod and pids and "kubepods" in directory.parts:
+            found.setdefault(pod, set()).update(pids)
+    return found
+
+
+def _groups(name: str) -> Iterator[tuple[Path, set[int]]]:
+    """Each group of the tree, as a path below its root, with its processes."""
     for tree in trees(name):
         for directory, _, _ in os.walk(tree):
             with contextlib.suppress(OSError):  # gone since it was listed, and its processes with it
-                found.update(map(int, (Path(directory) / "cgroup.procs").read_text().split()))
-    return found
+                pids = set(map(int, (Path(directory) / "cgroup.procs").read_text().split()))
+                yield Path(directory).relative_to(tree), pids
 
 
 def remove(name: str) -> None:

@@ -237,6 +237,8 @@ root = "{at.state}/containerd"
 state = "{at.run}/containerd"
 [grpc]
   address = "{at.containerd_socket}"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true  # of containerd 2: its socket is the machine's
 [plugins."io.containerd.internal.v1.opt"]
   path = "{at.state}/containerd-opt"
 [{cri}]
@@ -250,6 +252,8 @@ state = "{at.run}/containerd"
     default_runtime_name = "runc"
     [{cri}.containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+      [{cri}.containerd.runtimes.runc.options]
+        Root = "{at.run}/runc"
 """
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,15 @@ from local.progress import LocalError, run, step
 
 NAME_LIMIT = 12  # the link's name is `sp-<name>`, and Linux takes 15 characters
 READY_SECONDS = 90
-# containerd and the kubelet use these wherever their own directories are; the node's mount namespace has its own.
-PRIVATE_DIRECTORIES = ("/run/containerd", "/var/lib/cni", "/var/log/pods", "/var/log/containers")
+_FORCED_SECONDS = 5  # between two looks for processes that a pod left behind
+# What no configuration moves: the cache of network results, links to logs, and the sockets of device plug-ins, of which
+# a kubelet removes everybody's when it starts. The node's mount namespace has its own. Whoever removes such a directory
+# on the machine takes that mount away here too, silently: so only what the node can do without may stand here, and we
+# remove none of them, as another cluster may have mounted over it.
+PRIVATE_DIRECTORIES = ("/var/lib/cni", "/var/log/containers", "/var/lib/kubelet/device-plugins")
+# Where containerd's shims listen: one directory for all of a machine, each socket named by a hash of its own.
+_SHIM_SOCKET = re.compile(r"unix://(/run/containerd/s/[0-9a-f]{64})")
+_NAME = re.compile(rf"[a-z0-9]{{1,{NAME_LIMIT}}}")
 
 
 def check_machine() -> None:
@@ -35,8 +43,9 @@ def check_machine() -> None:
         why = "you are not root"
     else:
         try:
-            cgroups.create("sp-probe")
-            cgroups.remove("sp-probe")
+            probe = f"sp-probe-{os.getpid()}"  # no cluster has a dash in its name
+            cgroups.create(probe)
+            cgroups.remove(probe)
             run(["unshare", "--mount", "--net", "true"])
         except (OSError, LocalError) as error:
             why = f"control groups and namespaces are not for us to make ({str(error).splitlines()[-1]})"
@@ -48,8 +57,8 @@ def check_machine() -> None:
 
 
 def check_name(name: str) -> None:
-    """Refuse a cluster's name that its network link or its sockets could not bear."""
-    if len(name) > NAME_LIMIT or not name.isalnum() or not name.islower():
+    """Refuse a cluster's name that its network link, its sockets or its directory could not bear."""
+    if not _NAME.fullmatch(name):
         raise LocalError(f"NAME={name}: 1 to {NAME_LIMIT} lower-case letters or digits are allowed")
     if len(str(state(name))) > 80:  # a socket's path may have 107 characters
         raise LocalError(f"{state(name)} is too long for sockets: set XDG_STATE_HOME to a shorter directory")
@@ -130,6 +139,29 @@ def broken_parts(at: Layout) -> list[str]:
     ]
 
 
+def orphans(at: Layout) -> list[str]:
+    """What runs in no living pod: processes that the node can no longer reach, and that may write to its volumes.
+
+    A pod that was deleted by force is gone from the API before its processes are: those get some seconds.
+    """
+    for last in (False, False, True):
+        running = cgroups.pods(at.namespace)  # first: a pod that comes meanwhile is known to the API before it runs
+        known = set(kubectl(at, "get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}").split())
+        lost = {uid: pids for uid, pids in running.items() if uid not in known}
+        if last or not lost:
+            break
+        time.sleep(_FORCED_SECONDS)
+    return [f"pod {uid} is deleted, and its processes run on: {_named(pids)}" for uid, pids in sorted(lost.items())]
+
+
+def _named(pids: set[int]) -> str:
+    names: list[str] = []
+    for pid in sorted(pids):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            names.append(f"{pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})")
+    return ", ".join(names)
+
+
 def up(at: Layout, images: Sequence[Image]) -> None:
     """Bring the node up, or what is missing of it; what it holds is kept.
 
@@ -207,7 +239,8 @@ def _namespaces(at: Layout) -> None:
 
 
 def _mounts() -> list[str]:
-    return [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    escaped = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount) for mount in escaped]
 
 
 def _keys(at: Layout) -> None:
@@ -281,9 +314,15 @@ def _wait(at: Layout, condition: Callable[[], bool], what: str, programs: Sequen
 
 
 def down(name: str, *, delete_data: bool) -> None:
-    """Take a cluster down, wholly: processes, cgroups, mounts, link, namespaces. Safe twice, and after a crash."""
+    """Take a cluster down, wholly: processes, cgroups, mounts, link, namespaces. Safe twice, and after a crash.
+
+    What lies outside the cluster's own directory, and may be another's, stays as it is.
+    """
+    check_name(name)
     directory, ns = state(name), f"sp-{name}"
     cgroups.remove(ns)
+    for socket in shim_sockets(directory / "run"):
+        socket.unlink(missing_ok=True)
     for mount in sorted((m for m in _mounts() if m.startswith(f"{directory}/")), reverse=True):
         run(["umount", "--lazy", mount])
     if Path(f"/sys/class/net/{ns}").exists():
@@ -291,15 +330,20 @@ def down(name: str, *, delete_data: bool) -> None:
     if Path(f"/run/netns/{ns}").exists():
         run(["ip", "netns", "del", ns])
     shutil.rmtree(directory / "run", ignore_errors=True)
-    for own in PRIVATE_DIRECTORIES:
-        with contextlib.suppress(OSError):  # in use by somebody else's containerd, or never there
-            Path(own).rmdir()
     if delete_data:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def shim_sockets(run_directory: Path) -> list[Path]:
+    """The sockets of this cluster's containers, as containerd noted them: `address`, or JSON since 1.7."""
+    bundles = run_directory / "containerd" / "io.containerd.runtime.v2.task"
+    notes = [*bundles.glob("*/*/address"), *bundles.glob("*/*/bootstrap.json")]
+    return sorted({Path(path) for note in notes for path in _SHIM_SOCKET.findall(note.read_text())})
+
+
 def leftovers(name: str) -> list[str]:
     """What of a cluster that is down is still on the machine: nothing, when all went well."""
+    check_name(name)
     directory, ns = state(name), f"sp-{name}"
     found = [f"process {pid}" for pid in sorted(cgroups.processes(ns))]
     found += [f"cgroup {tree}" for tree in cgroups.trees(ns) if tree.exists()]

@@ -1,5 +1,6 @@
 """The local node is a real one: pods run, limits kill, names resolve, volumes keep data, parts that die come back."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from local.images import ensure
 from local.kube import Kube, field
 from local.node import lifecycle
-from local.node.config import Layout
+from local.node.config import PAUSE_IMAGE, Layout
 from local.progress import LocalError
 from tests.waiting import eventually
 
@@ -125,3 +127,59 @@ def test_a_part_that_dies_comes_back(node: Layout) -> None:
     os.kill(before, signal.SIGKILL)
     eventually("coredns runs again", lambda: pid() not in (0, before))
     eventually("all parts run", lambda: not lifecycle.broken_parts(node))
+
+
+def _runs(kube: Kube, name: str) -> bool:
+    return field(kube.get("pod", name), "status", "phase") == "Running"
+
+
+def test_a_second_cluster_that_comes_and_goes_changes_nothing_for_the_first(admin: Kube, node: Layout) -> None:
+    """Whoever removes a directory that is mounted over in another mount namespace takes the mount away there."""
+    before = ("old-kept", "old-deleted", "old-forced")
+    _apply(admin, *(_pod(name, "sleep 600") for name in before))
+    eventually("pods run", lambda: all(_runs(admin, name) for name in before))
+    other = lifecycle.layout("testother", node.bin)
+    try:
+        lifecycle.up(other, [ensure(PAUSE_IMAGE)])
+    finally:
+        lifecycle.down(other.name, delete_data=True)
+    assert lifecycle.leftovers(other.name) == []
+    for directory in lifecycle.PRIVATE_DIRECTORIES:  # others may remove them too
+        with contextlib.suppress(OSError):
+            Path(directory).rmdir()
+
+    assert admin.run("exec", "old-kept", "--", "echo", "reached").strip() == "reached"
+    admin.run("delete", "pod", "old-deleted")
+    admin.run("delete", "pod", "old-forced", "--force", "--grace-period=0")
+    assert lifecycle.orphans(node) == []
+    _apply(admin, _pod("old-forced", "sleep 600"), _pod("new", "sleep 600"))
+    eventually("new pods run", lambda: _runs(admin, "old-forced") and _runs(admin, "new"))
+    for name in ("old-forced", "new"):
+        assert admin.run("exec", name, "--", "echo", "reached").strip() == "reached"
+    lifecycle.supervisorctl(node, "restart", "containerd")  # finds its containers again by their sockets
+    eventually("the node is up again", lambda: not lifecycle.broken_parts(node))
+    eventually("exec", lambda: _reached(admin, "old-kept"))
+    admin.run("delete", "pod", "old-kept", "old-forced", "new")
+    assert lifecycle.orphans(node) == []
+
+
+def _reached(kube: Kube, name: str) -> bool:
+    with contextlib.suppress(LocalError):
+        return kube.run("exec", name, "--", "echo", "reached").strip() == "reached"
+    return False
+
+
+def test_a_process_that_outlives_its_pod_is_told(admin: Kube, node: Layout) -> None:
+    _apply(admin, _pod("outlived", "sleep 600"))
+    eventually("the pod runs", lambda: _runs(admin, "outlived"))
+    uid = admin.get("pod", "outlived")["metadata"]["uid"]
+    lifecycle.supervisorctl(node, "stop", "kubelet")  # nobody ends its processes
+    try:
+        admin.run("delete", "pod", "outlived", "--force", "--grace-period=0")
+        told = lifecycle.orphans(node)
+        assert len(told) == 1
+        assert told[0].startswith(f"pod {uid} is deleted, and its processes run on: ")
+        assert "(sleep)" in told[0]
+    finally:
+        lifecycle.supervisorctl(node, "start", "kubelet")
+    eventually("the kubelet ends them", lambda: not lifecycle.orphans(node), 120)

@@ -5,14 +5,17 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
-from local.node import lifecycle
+from local import platform
+from local.node import cgroups, lifecycle
 from local.node.config import Layout, commands
 from local.paths import private, write
+from local.platform import Target
 from local.progress import LocalError, attend, run
 from local.pulumi import merge
 
@@ -69,10 +72,89 @@ def test_a_failing_program_is_shown_with_the_end_of_its_output(tmp_path: Path) -
         run(["no-such-program"])
 
 
-@pytest.mark.parametrize("name", ["", "Upper", "with-dash", "thirteenchars"])
-def test_names_that_a_network_link_cannot_bear_are_refused(name: str) -> None:
-    with pytest.raises(LocalError, match="1 to 12 lower-case letters or digits"):
-        lifecycle.check_name(name)
+IMPOSSIBLE = ["", "/", ".", "..", "a/b", "/etc", "Upper", "with-dash", "thirteenchars", "\u00e9", " ", "a\n"]
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_an_impossible_name_is_refused_before_anything_is_touched(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    touched: list[object] = []
+    monkeypatch.setattr(lifecycle, "cgroups", touched)
+    kept = tmp_path / "streaming-platform" / "local" / "passphrase"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for command in (
+        lambda: lifecycle.down(name, delete_data=True),
+        lambda: lifecycle.leftovers(name),
+        lambda: platform.down(Target(name, ""), "delete"),
+        lambda: platform.workspace(Target(name, "")),
+        lambda: Target(name, "").state,
+    ):
+        with pytest.raises(LocalError, match="1 to 12 lower-case letters or digits"):
+            command()
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("context", ["/", "..", "../..", "a/b", "kind-kind", "\n", "ä" * 100])
+def test_whatever_a_context_is_called_its_state_is_one_directory_beside_the_others(
+    context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    place = Target("", context).state
+    assert place.parent == tmp_path / "streaming-platform"
+    assert place.name.startswith("context-")
+
+
+def test_what_is_printed_names_the_platform() -> None:
+    assert Target("local", "").words == ""
+    assert Target("b", "").words == " NAME=b"
+    assert Target("local", "my cluster").words == " CONTEXT='my cluster'"
+
+
+def test_one_command_waits_for_another_on_the_same_platform_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tempfile.TemporaryDirectory()  # that of pytest may be too long for sockets
+    monkeypatch.setenv("XDG_STATE_HOME", directory.name)
+    monkeypatch.chdir(platform.ROOT)
+    holds = "import time; from local.platform import Target, alone\n"
+    holds += "with alone(Target('b', ''), 'make {}'): print('in', flush=True){}"
+    first = subprocess.Popen([sys.executable, "-c", holds.format("up", "; time.sleep(60)")], stdout=subprocess.PIPE)
+    assert first.stdout
+    assert first.stdout.readline() == b"in\n"
+    second = subprocess.Popen([sys.executable, "-c", holds.format("down", "")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert second.stdout
+        told = second.stdout.readline()
+        assert (
+            told
+            == f"  make down: waits for the end of make up (process {first.pid}), which works on the same platform\n"
+        )
+        assert second.poll() is None
+        with platform.alone(Target("c", ""), "make up"):  # another platform's business
+            pass
+        first.kill()  # nothing is left to clean up
+        assert second.communicate(timeout=20)[0] == "in\n"
+    finally:
+        for each in (first, second):
+            each.kill()
+            each.wait()
+        directory.cleanup()
+
+
+def test_sockets_of_containers_are_found_where_containerd_notes_them(tmp_path: Path) -> None:
+    bundles = tmp_path / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
+    socket = {n: f"/run/containerd/s/{str(n) * 64}" for n in (1, 2)}
+    for bundle, file, text in (
+        ("pod", "address", f"unix://{socket[1]}"),
+        ("container", "address", f"unix://{socket[1]}"),  # one process serves all containers of a pod
+        ("later", "bootstrap.json", f'{{"version": 3, "address": "unix://{socket[2]}", "protocol": "ttrpc"}}'),
+        ("odd", "address", "unix:///etc/passwd"),
+    ):
+        (bundles / bundle).mkdir(parents=True)
+        (bundles / bundle / file).write_text(text)
+    assert lifecycle.shim_sockets(tmp_path) == [Path(socket[1]), Path(socket[2])]
+    assert lifecycle.shim_sockets(tmp_path / "nothing") == []
 
 
 def test_two_clusters_share_no_address_port_or_directory() -> None:
@@ -88,3 +170,19 @@ def test_two_clusters_share_no_address_port_or_directory() -> None:
         assert "/s/test" not in said
         assert two.node_ip not in said
         assert program in commands(two)
+
+
+def test_processes_of_pods_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    for path, pids in (
+        ("memory/sp-b/system", "1\n"),
+        ("memory/sp-b/kubepods/burstable/pod11-22", ""),
+        ("memory/sp-b/kubepods/burstable/pod11-22/abc", "2\n3\n"),
+        ("cpu/sp-b/kubepods/burstable/pod11-22/abc", "2\n3\n"),
+        ("memory/sp-b/kubepods/pod33/def", "4\n"),
+        ("memory/sp-c/kubepods/pod44/ghi", "5\n"),
+        ("memory/sp-b/kubepods/besteffort/pod55/gone", ""),
+    ):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "cgroup.procs").write_text(pids)
+    assert cgroups.pods("sp-b") == {"11-22": {2, 3}, "33": {4}}
