@@ -12,19 +12,18 @@ from pathlib import Path
 
 from local import images, preflight
 from local.node import lifecycle
-from local.node.config import HELPER_IMAGE, PAUSE_IMAGE
+from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
 from local.paths import ROOT, cache, lock, state, write
 from local.preflight import builds_fluentd, ships_logs
 from local.progress import LocalError, run, say, step
-from local.pulumi import Workspace, environment_settings, stack_file, with_settings
+from local.pulumi import Workspace, environment_settings, stack_file, stack_names
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
 from preview import engine
 from preview.comment import comment, refusals
-from stacks.settings import FLUENTD_RECIPE, EnvironmentSettings, flink_image, load_file, log_image
+from stacks.settings import FLUENTD_RECIPE, OVERLAY, EnvironmentSettings, flink_image, load_file, log_image
 
 DEFAULT_NAME = "local"
 STACKS = ("cluster", "dev")  # what `make up` applies, in this order
-ENVIRONMENTS = ("dev", "test", "ops")
 
 
 @dataclass(frozen=True)
@@ -114,21 +113,30 @@ def workspace(target: Target) -> Workspace:
     directory, _ = get_tools(node=False)
     if target.context:
         kubeconfig, server = preflight.single_context(directory / "kubectl", target.context, place)
-        overlay: dict[str, dict[str, object]] = {"cluster": {"server": server, "context": target.context}}
+        overlay = _overlay({"server": server, "context": target.context})
     else:
         if not (place / "octet").exists():
             raise LocalError(f"there is no local cluster {target.name}: make up{target.words} makes one")
         at = lifecycle.layout(target.name, directory)
         kubeconfig = lifecycle.kubeconfig(at)
-        overlay = {stack: {"kafka": {"adminPort": at.admin_port}, **_on_node(stack)} for stack in ENVIRONMENTS}
-        overlay["cluster"] = {"server": at.server, "context": at.context}
+        overlay = _overlay({"server": at.server, "context": at.context}, at)
     return Workspace(state=place, bin=directory, kubeconfig=kubeconfig, overlay=overlay)
 
 
-def _on_node(stack: str) -> Mapping[str, Mapping[str, object]]:
+def _overlay(cluster: Mapping[str, object], node: Layout | None = None) -> Mapping[str, Mapping[str, object]]:
+    """What only this platform knows, by stack, from the kinds of the stacks there are."""
+    kinds = {stack: load_file(stack_file(stack)) for stack in stack_names()}
+    environments = {stack: each for stack, each in kinds.items() if isinstance(each, EnvironmentSettings)}
+    overlay = dict.fromkeys(kinds.keys() - environments.keys(), cluster)
+    if node:
+        port = {"kafka": {"adminPort": node.admin_port}}
+        overlay |= {stack: {**port, **_on_node(settings)} for stack, settings in environments.items()}
+    return overlay
+
+
+def _on_node(settings: EnvironmentSettings) -> Mapping[str, object]:
     """What a local node ships logs with, unless the stack names an image: the collector, which can be built here."""
-    logging = environment_settings(stack_file(stack)).logging
-    return {} if logging.image else {"logging": {"agent": "opentelemetryCollector"}}
+    return {} if settings.logging.image else {"logging": {"agent": "opentelemetryCollector"}}
 
 
 def up(target: Target) -> bool:
@@ -140,8 +148,8 @@ def up(target: Target) -> bool:
 
 def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
     lifecycle.check_machine()
-    if over := _on_node("dev"):
-        settings = with_settings(stack_file("dev"), over)
+    if over := _on_node(settings):
+        settings = environment_settings(stack_file("dev"), over)
         say("  logs: shipped by the OpenTelemetry Collector here, which can be built; the image of fluentd cannot")
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
@@ -233,7 +241,7 @@ def export_lines(target: Target) -> list[str]:
     """Shell lines with which `pulumi` and `kubectl` work by hand on this platform."""
     work = workspace(target)
     environment = work.environment("cluster")
-    names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "KUBECONFIG")
+    names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", *engine.SALT_OF_STATE, OVERLAY, "KUBECONFIG")
     exports = [f"export {name}={shlex.quote(environment[name])}" for name in names if name in environment]
     return [f"export PATH={shlex.quote(str(work.bin))}:$PATH", *exports]
 

@@ -1,62 +1,69 @@
-"""Running Pulumi on the project's stacks: backend, passphrase and working copies of the stack files."""
+"""Running Pulumi on the project's stacks: backend, passphrase, and what only this platform knows."""
 
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import yaml
-
-from local.paths import NAME, ROOT, private, write
+from local.paths import NAME, ROOT, lock, private, state, write
 from local.progress import LocalError, attend, run, say, warn
 from policies.pack import policy_options
 from preview import engine
 from preview.events import Preview
-from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, parse, read_file
+from stacks.settings import OVERLAY, ClusterSettings, EnvironmentSettings, how_back, load_file, read_file
 
 STACK_FILES = ROOT / "stacks"
+_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE_FILE"
+_BACKEND = "PULUMI_BACKEND_URL"
+_SALT = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 
 
 def stack_file(stack: str) -> Path:
     """The stack's file in the checkout. Raises LocalError that names the stacks there are."""
     path = STACK_FILES / f"Pulumi.{stack}.yaml"
     if not path.exists():
-        names = sorted(p.name.split(".")[1] for p in path.parent.glob("Pulumi.*.yaml"))
-        raise LocalError(f"STACK={stack}: there is no such stack; there are {', '.join(names)}")
+        there = ", ".join(stack_names()) or "none"
+        raise LocalError(
+            f"STACK={stack}: there is no file {path.name} in {path.parent}; there are: {there}. {how_back(path)}"
+        )
     return path
 
 
-def environment_settings(file: Path) -> EnvironmentSettings:
-    """The validated settings in an environment's stack file. Raises SettingsError, or LocalError for another kind."""
-    settings = load_file(file)
+def stack_names() -> list[str]:
+    """The stacks that have a file in the checkout."""
+    return sorted({path.name.split(".")[1] for path in STACK_FILES.glob("Pulumi.*.yaml")})
+
+
+def environment_settings(file: Path, over: Mapping[str, Any] | None = None) -> EnvironmentSettings:
+    """The validated settings in an environment's stack file, with others over them.
+
+    Raises SettingsError, or LocalError for another kind.
+    """
+    settings = load_file(file, over)
     if isinstance(settings, ClusterSettings):
         raise LocalError(f"{file.name}: this stack holds no environment; name one of dev, test, ops")
     return settings
 
 
-def with_settings(file: Path, over: Mapping[str, Any]) -> EnvironmentSettings:
-    """The validated settings of an environment's stack file, with others over them."""
-    settings = parse(merge(read_file(file)["config"], {f"{NAME}:{key}": value for key, value in over.items()}))
-    if isinstance(settings, ClusterSettings):
-        raise LocalError(f"{file.name}: this stack holds no environment; name one of dev, test, ops")
-    return settings
+def _given(name: str) -> str | None:
+    """What the user's environment says; what `make env` of a platform has put there is that platform's own business."""
+    value = os.environ.get(name)
+    return None if value and f"{state('')}/" in value else value
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Put one mapping over another, key by key, at every depth."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = merge(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
-        else:
-            merged[key] = value
-    return merged
+def _passphrase() -> str:
+    """The passphrase for a new platform: one for all of this user's, so that a salt in a stack file fits each."""
+    shared = state(".passphrase")
+    with lock(state(".passphrase.lock")):
+        if not shared.exists():
+            write(shared, secrets.token_urlsafe(32))
+        return shared.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,48 +81,45 @@ class Workspace:
 
     def environment(self, stack: str) -> dict[str, str]:
         """The variables that a `pulumi` command needs: the administrator's kubeconfig for the stack `cluster` only."""
-        defaults = {"PULUMI_BACKEND_URL": f"file://{self.state}/pulumi"}
+        ours = {_BACKEND: _given(_BACKEND) or f"file://{self.state}/pulumi"}
         if "PULUMI_CONFIG_PASSPHRASE" not in os.environ:
-            defaults["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.state / "passphrase")
+            ours[_PASSPHRASE] = _given(_PASSPHRASE) or str(self.state / "passphrase")
         return {
-            **defaults,
+            **engine.SALT_OF_STATE,
             **os.environ,
+            **ours,
+            OVERLAY: json.dumps(self.overlay),
             "PATH": f"{self.bin}:{os.environ['PATH']}",
             "KUBECONFIG": str(self.kubeconfig) if stack == "cluster" else os.devnull,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 
-    def working_copy(self, stack: str) -> Path:
-        """Write the stack's file with the overlay and, once the stack is made, its salt; return the copy's path."""
-        private(self.state)
-        self._copies.mkdir(exist_ok=True)
-        source = read_file(stack_file(stack))
-        salt = self._copies / f"Pulumi.{stack}.yaml"
-        made: dict[str, Any] = (yaml.safe_load(salt.read_text()) if salt.exists() else None) or {}
-        over = {"config": {f"{NAME}:{key}": value for key, value in self.overlay.get(stack, {}).items()}}
-        copy = self._copies / f"{stack}.yaml"
-        copy.write_text(yaml.safe_dump(merge(made | source, over), sort_keys=False))
-        return copy
-
     def settings(self, stack: str) -> EnvironmentSettings:
         """The validated settings of an environment's stack on this platform."""
-        return environment_settings(self.working_copy(stack))
+        return environment_settings(stack_file(stack), self.overlay.get(stack))
 
     def prepare(self, stack: str) -> Path:
-        """Make the stack if there is none, and a fresh working copy of its file; return the copy's path."""
-        self.working_copy(stack)
+        """Make the stack if there is none, and a copy of its file, to which Pulumi may write; return its path."""
+        copy = self._copies / f"{stack}.yaml"
+        private(self._copies)
+        copy.write_text(self._without_foreign_salt(stack_file(stack)), encoding="utf-8")
         (self.state / "pulumi").mkdir(exist_ok=True)
         passphrase = self.state / "passphrase"
         if not passphrase.exists():
-            write(passphrase, secrets.token_urlsafe(32))
-        # `stack init` writes the new salt beside this Pulumi.yaml, and not into the checkout.
+            write(passphrase, _passphrase())
+        # `stack init` writes a salt beside this Pulumi.yaml, and not into the checkout. The state has it too.
         (self._copies / "Pulumi.yaml").write_text(f"name: {NAME}\nruntime: python\n")
-        if not (self._copies / f"Pulumi.{stack}.yaml").exists():
-            place = ["--non-interactive", "-C", self._copies]
-            known = json.loads(run(["pulumi", "stack", "ls", "--json", *place], env=self.environment(stack)))
-            verb = "select" if any(s["name"].rsplit("/", 1)[-1] == stack for s in known) else "init"
-            run(["pulumi", "stack", verb, stack, *place], env=self.environment(stack))
-        return self.working_copy(stack)
+        place = ["--non-interactive", "-C", self._copies]
+        known = json.loads(run(["pulumi", "stack", "ls", "--json", *place], env=self.environment(stack)))
+        if not any(each["name"].rsplit("/", 1)[-1] == stack for each in known):
+            run(["pulumi", "stack", "init", stack, *place], env=self.environment(stack))
+        return copy
+
+    def _without_foreign_salt(self, source: Path) -> str:
+        """A stack file's text. A salt of another backend stays out, as it goes with another passphrase."""
+        has_secrets = '{"secure": ' in json.dumps(read_file(source))
+        text = source.read_text(encoding="utf-8-sig")
+        return text if has_secrets or _given(_BACKEND) else _SALT.sub("", text)
 
     def pulumi(self, command: str, stack: str, *options: str) -> None:
         """Run a Pulumi command on a stack, with its output on the terminal. Raises LocalError when it fails."""

@@ -3,13 +3,15 @@
 import argparse
 import json
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from local.paths import ROOT
 from local.progress import LocalError, say
 from preview.events import Preview, plain
-from stacks.settings import EnvironmentSettings, SettingsError, load_file
+from stacks.settings import EnvironmentSettings, SettingsError, load_file, stack_file
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,9 +35,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _environment() -> dict[str, str]:
     from local.tools import client_tools, ensure_tools
+    from preview.engine import SALT_OF_STATE
 
     directory, _ = ensure_tools(client_tools())
-    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+    return {**SALT_OF_STATE, **os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
 
 
 def _look(arguments: argparse.Namespace) -> int:
@@ -43,13 +46,15 @@ def _look(arguments: argparse.Namespace) -> int:
     from preview import engine
     from preview.comment import comment, refusals
 
-    file = ROOT / "stacks" / f"Pulumi.{arguments.stack}.yaml"
+    file = stack_file(arguments.stack)
     command, title = (engine.PREVIEW, "Preview") if arguments.command == "run" else (engine.DRIFT, "Drift")
     try:
         settings = load_file(file)
         if isinstance(settings, EnvironmentSettings):
             build_jars(settings)  # the names of job images follow from the jars
-        found = engine.look(command, arguments.stack, ["--config-file", str(file)], _environment())
+        with tempfile.TemporaryDirectory() as scratch:  # Pulumi writes to the file that it is given
+            copy = shutil.copy(file, scratch)
+            found = engine.look(command, arguments.stack, ["--config-file", copy], _environment())
     except (LocalError, SettingsError) as error:
         found = Preview(errors=(plain(str(error)),), result="failed")  # to be read where the others are
     say(comment(found, arguments.stack, limit=None, what=title))

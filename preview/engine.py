@@ -13,6 +13,9 @@ from preview.events import Preview, parse, plain
 
 TAIL = 25  # lines of the engine's display
 
+# What opens a stack's secrets is in its state too: Pulumi need not have written it into the stack's file.
+SALT_OF_STATE = {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
+
 PREVIEW = ("preview",)
 DRIFT = ("refresh", "--preview-only", "--expect-no-changes")
 

@@ -12,14 +12,14 @@ import yaml
 
 from local.paths import ROOT
 from local.progress import LocalError, run
-from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, read_file
+from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, read_file, stack_file
 
 SECONDS = 5  # for a connection to the API server
 
 
 def check(stack: str, environment: Mapping[str, str]) -> None:
     """Raise LocalError with all that is missing for a preview of a stack; it goes by what the stack's file says."""
-    file = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
+    file = stack_file(stack)
     settings = load_file(file)
     found = missing(read_file(file), settings, environment)
     if not found:
@@ -47,11 +47,10 @@ def missing(
     if backend.startswith("https://"):
         if not environment.get("PULUMI_ACCESS_TOKEN"):
             found.append(f"PULUMI_ACCESS_TOKEN is not set: {backend} asks for one")
-    elif "secretsprovider" not in file:
-        if not environment.get("PULUMI_CONFIG_PASSPHRASE") and not environment.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
-            found.append("PULUMI_CONFIG_PASSPHRASE is not set: it opens the secrets in the stack's state")
-        if "encryptionsalt" not in file:
-            found.append("its stack file has no `encryptionsalt`: commit the one that `pulumi stack init` writes")
+    elif "secretsprovider" not in file and not any(
+        environment.get(name) for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+    ):
+        found.append("PULUMI_CONFIG_PASSPHRASE is not set: it opens the secrets in the stack's state")
     if isinstance(settings, ClusterSettings):
         path = environment.get("KUBECONFIG", "")
         if not path or not Path(path).is_file():

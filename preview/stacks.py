@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from stacks.settings import read_file
 
@@ -84,7 +85,8 @@ def _stack_of(file: str) -> str:
 
 
 def _kind(file: Path) -> object:
-    return read_file(file).get("config", {}).get("streaming-platform:kind")
+    config: object = read_file(file).get("config")
+    return cast("dict[str, object]", config).get("streaming-platform:kind") if isinstance(config, dict) else None
 
 
 def _imports(tree: ast.Module) -> Iterable[str]:

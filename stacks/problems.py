@@ -1,8 +1,9 @@
 """What is wrong with settings, in the words of the one who wrote them: key, value, bound and remedy."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, cast, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -38,13 +39,45 @@ _TEXTS = {
 }
 
 
+class SettingsError(ValueError):
+    """Settings that cannot be built from: one line for each problem, with its key, the value, the bound, the remedy."""
+
+
 def explain(model: type[BaseModel], error: ValidationError) -> str:
     """One line for each problem, each with its key as in the stack file."""
-    return "\n".join(_line(model, details) for details in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    return "\n".join(_line(model, details) for details in found if not _follows(model, details, found))
+
+
+def wants_number(model: type[BaseModel], path: Sequence[str]) -> bool:
+    """Whether the setting at a path is a number."""
+    *_, (_, _, annotation) = _walk(model, path)
+    return any(_plain(annotation) is number for number in (int, float))
+
+
+def _follows(model: type[BaseModel], details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a problem is only what another one leads to."""
+    path = details["loc"]
+    match details["type"]:
+        case "too_short":  # entries that are wrong are not counted
+            return any(_is_below(other["loc"], path) for other in found)
+        case "missing":  # it is there, misspelt
+            return any(
+                other["type"] == "extra_forbidden"
+                and other["loc"][:-1] == path[:-1]
+                and _meant(model, other) == path[-1]
+                for other in found
+            )
+        case _:
+            return False
+
+
+def _is_below(path: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(path) > len(other) and path[: len(other)] == other
 
 
 def _line(model: type[BaseModel], details: ErrorDetails) -> str:
-    path = [str(part) for part in details["loc"] if part != "[key]"]
+    path = _path(details)
     context = details.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, SectionError):
@@ -52,28 +85,36 @@ def _line(model: type[BaseModel], details: ErrorDetails) -> str:
     key = f"{PROJECT}:{'.'.join(path)}"
     if isinstance(cause, ValueError):
         return f"{key}: {cause}"
-    *_, (parent, field) = _walk(model, path)
+    *_, (parent, field, _) = _walk(model, path)
     given = details["input"]
     if details["type"] == "extra_forbidden":
-        return f"{key}: no such setting (its value is {_shown(given)}): {_alternatives(parent, path[-1])}"
+        meant = _meant(model, details)
+        remedy = f"did you mean {meant}?" if meant else _alternatives(parent)
+        return f"{key}: no such setting (its value is {shown(given)}): {remedy}"
     template = _TEXTS.get(details["type"], "{value}: {message}: correct it")
-    text = template.format(value=_shown(given), given=_kind(given), message=details["msg"], **context)
+    text = template.format(value=shown(given), given=_kind(given), message=details["msg"], **context)
     meaning = " ".join(field.description.split()).rstrip(".") if field and field.description else ""
     return f"{key}: {text}" + (f" ({meaning})" if meaning else "")
 
 
-def _walk(model: type[BaseModel], path: list[str]) -> Iterator[tuple[type[BaseModel] | None, FieldInfo | None]]:
-    """Each step down the path: the section that it starts from, if it is one, and the field that it leads to."""
+def _path(details: ErrorDetails) -> list[str]:
+    return [str(part) for part in details["loc"] if part != "[key]"]
+
+
+def _walk(
+    model: type[BaseModel], path: Sequence[str]
+) -> Iterator[tuple[type[BaseModel] | None, FieldInfo | None, object]]:
+    """Each step down the path: the section that it starts from, if it is one, the field, and the type of its value."""
     annotation: object = model
-    yield model, None
+    yield model, None, annotation
     for part in path:
         section = _section(annotation)
         field = _fields(section).get(part) if section else None
-        yield section, field
         if field:
             annotation = field.annotation
         else:
             annotation = next((item for item in reversed(get_args(_plain(annotation))) if item is not ...), None)
+        yield section, field, annotation
 
 
 def _section(annotation: object) -> type[BaseModel] | None:
@@ -82,17 +123,30 @@ def _section(annotation: object) -> type[BaseModel] | None:
 
 
 def _plain(annotation: object) -> object:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """A type without what is said about it, and without the None that stands for a setting that is left out."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _plain(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        others = [item for item in get_args(annotation) if item is not NoneType]
+        return _plain(others[0]) if len(others) == 1 else annotation
+    return annotation
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _alternatives(parent: type[BaseModel] | None, key: str) -> str:
+def _meant(model: type[BaseModel], details: ErrorDetails) -> str | None:
+    """The setting that a key which is none looks like."""
+    *_, (parent, _, _) = _walk(model, _path(details))
+    close = get_close_matches(str(details["loc"][-1]), sorted(_fields(parent)) if parent else [], n=1)
+    return close[0] if close else None
+
+
+def _alternatives(parent: type[BaseModel] | None) -> str:
     known = sorted(_fields(parent)) if parent else []
-    close = get_close_matches(key, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"remove it, or use one of {', '.join(known)}"
+    return f"remove it, or use one of {', '.join(known)}" if known else "remove it"
 
 
 def _kind(value: object) -> str:
@@ -109,7 +163,8 @@ def _kind(value: object) -> str:
             return "a mapping" if isinstance(value, Mapping) else "a list"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a message shows it."""
     if isinstance(value, dict):
         return "a mapping of " + (", ".join(map(str, cast("dict[str, object]", value))) or "nothing")
     text = repr(value)

@@ -7,114 +7,128 @@ SettingsError, whose message has one line for each problem, with the key as the 
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-import yaml
-from pydantic import ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
 from components.names import PROJECT
+from stacks.files import numbers, read_file
 from stacks.flink import FlinkClusterSettings
 from stacks.logging import COLLECTOR_IMAGE
 from stacks.models import ClusterSettings, EnvironmentSettings, Settings
-from stacks.problems import explain
+from stacks.problems import SettingsError, explain, shown, wants_number
 
 __all__ = [
+    "OVERLAY",
     "ClusterSettings",
     "EnvironmentSettings",
     "Settings",
     "SettingsError",
     "flink_image",
+    "how_back",
     "job_image",
     "load",
     "load_file",
     "log_image",
+    "merge",
     "parse",
     "read_file",
     "schema",
+    "stack_file",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
 
+OVERLAY = "STREAMING_PLATFORM_SETTINGS"
+"""The variable with what only this platform knows, {stack: {setting: value}} as JSON; `make` and `make env` set it."""
+
 FLUENTD_RECIPE = ROOT / "images" / "fluentd"
 
 _KINDS: dict[object, type[Settings]] = {"cluster": ClusterSettings, "environment": EnvironmentSettings}
+_Overlay = TypeAdapter(dict[str, dict[str, object]])
 _PREFIX = f"{PROJECT}:"
 _HASH_SHOWN = 16
 
 
-class SettingsError(ValueError):
-    """Settings that cannot be built from: one line for each problem, with its key, the value, the bound, the remedy."""
+def stack_file(stack: str) -> Path:
+    """Where the settings of a stack are."""
+    return ROOT / "stacks" / f"Pulumi.{stack}.yaml"
 
 
-def parse(config: Mapping[str, object]) -> Settings:
-    """The settings in a stack's config, a mapping as in a stack file (`streaming-platform:kind` and so on)."""
-    own = {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
+def how_back(file: Path) -> str:
+    """How a stack's file comes back that was there."""
+    return f"`git checkout -- stacks/{file.name}` brings back what `pulumi stack rm` deletes (unless --preserve-config)"
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one mapping over another, key by key, at every depth."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = merge(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse(config: Mapping[str, object], over: Mapping[str, object] | None = None) -> Settings:
+    """The settings in a stack's config, a mapping as in a stack file (`streaming-platform:kind` and so on).
+
+    `over` is put over them, {setting: value}, without that prefix.
+    """
     strangers = [key for key in config if not key.startswith((_PREFIX, "pulumi:"))]
     if strangers:
         raise SettingsError(
             "\n".join(
-                f"{key}: no such setting (its value is {config[key]!r}): all settings start with {_PREFIX}"
+                f"{key}: no such setting (its value is {shown(config[key])}): all settings start with {_PREFIX}"
                 for key in strangers
             )
         )
-    kind = own.get("kind")
-    model = _KINDS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        found = "is missing" if kind is None else f"{kind!r} is no kind of stack"
-        raise SettingsError(f"{_PREFIX}kind: {found}: use one of {', '.join(map(str, _KINDS))}")
+    model = _model(config)
+    fields = {field.alias: field for field in model.model_fields.values()}
+    own = {
+        (name := key.removeprefix(_PREFIX)): _decoded(fields.get(name), value)
+        for key, value in config.items()
+        if key.startswith(_PREFIX)
+    }
     try:
-        # By way of JSON, because YAML knows more types than settings have, and JSON's lists may become tuples.
-        return model.model_validate_json(json.dumps(own, default=str))
+        # By way of JSON, because lists may become tuples there.
+        return model.model_validate_json(json.dumps(merge(own, over or {})))
     except ValidationError as error:
         raise SettingsError(explain(model, error)) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key may stand once: the second `streaming-platform:kafka` would drop the first one's topics."""
+def load_file(path: Path, over: Mapping[str, object] | None = None) -> Settings:
+    """The settings in a stack file (Pulumi.<stack>.yaml), with others over them.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(self.construct_object(key))  # pyright: ignore
-            if name in seen:
-                line = key.start_mark.line + 1
-                raise SettingsError(f"{name}: stands twice, again in line {line}: put what is below it in one place")
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """A stack file as it is, not validated beyond being a mapping in which no key stands twice."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}: name an existing stack file") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is not YAML: {error}: correct it") from None
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-
-
-def load_file(path: Path) -> Settings:
-    """The settings in a stack file (Pulumi.<stack>.yaml); secrets stay as encrypted as they are there."""
-    config = read_file(path).get("config")
-    if not isinstance(config, dict):
-        raise SettingsError(f"{path}: has no mapping `config`: add it, with {_PREFIX}kind and what that kind needs")
-    return parse({key: _encrypted(value) for key, value in cast("dict[str, object]", config).items()})
+    It does not matter whether Pulumi has written to the file since. Secrets stay as encrypted as they are there.
+    """
+    return parse({key: _encrypted(value) for key, value in _config(path).items()}, over)
 
 
 def load() -> Settings:
     """The settings of the stack that the engine runs."""
+    import pulumi
     from pulumi.runtime import is_config_secret
     from pulumi.runtime.config import CONFIG
 
-    config = {key: _decoded(key, value) for key, value in CONFIG.get().items()}
+    config, stack = CONFIG.get(), pulumi.get_stack()
+    over, file = _overlay().get(stack), stack_file(stack)
+    if file.exists():
+        load_file(file, over)  # the engine hands over what it made of the words there: what was written is seen here
+    elif not any(key.startswith(_PREFIX) for key in config):
+        raise SettingsError(f"{file} is not there, and the stack {stack} has no other settings: {how_back(file)}")
     kubeconfig = f"{_PREFIX}kubeconfig"
     if kubeconfig in config and not is_config_secret(kubeconfig):
         raise SettingsError(f"{kubeconfig}: is not encrypted: set it with `pulumi config set --secret kubeconfig`")
-    return parse(config)
+    return parse(config, over)
 
 
 def job_image(*, registry: str | None, cluster: str, flink: str, jar: bytes) -> str:
@@ -166,6 +180,10 @@ def schema() -> dict[str, object]:
         definition = definitions[model.__name__]
         definition["properties"] = {_PREFIX + key: value for key, value in definition["properties"].items()}
         definition["required"] = [_PREFIX + key for key in definition["required"]]
+        for each in definition["properties"].values():
+            if each.get("type") == "boolean":  # which Pulumi writes as text
+                del each["type"]
+                each["enum"] = [True, False, "true", "false"]
         definition["patternProperties"] = {"^pulumi:": {}}
     secret = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
     definitions[EnvironmentSettings.__name__]["properties"][f"{_PREFIX}kubeconfig"] = secret
@@ -187,6 +205,41 @@ def schema() -> dict[str, object]:
     }
 
 
+def _model(config: Mapping[str, object]) -> type[Settings]:
+    """The model that a stack's config must satisfy. Raises SettingsError without a `kind`."""
+    kind = config.get(f"{_PREFIX}kind")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        found = "is missing" if kind is None else f"{shown(kind)} is no kind of stack"
+        raise SettingsError(f"{_PREFIX}kind: {found}: use one of {', '.join(map(str, _KINDS))}")
+    return model
+
+
+def _config(path: Path) -> dict[str, object]:
+    """The config in a stack file. Raises SettingsError where a number stands for text and would arrive otherwise."""
+    given: object = read_file(path).get("config")
+    if not isinstance(given, dict):
+        raise SettingsError(f"{path}: has no mapping `config`: add it, with {_PREFIX}kind and what that kind needs")
+    config = cast("dict[str, object]", given)
+    problems = [
+        f"{'.'.join(keys)}: {number.text} is a number, and would not arrive as it is written: put it in quotes"
+        for keys, number in numbers(config)
+        if not wants_number(_model(config), [keys[0].removeprefix(_PREFIX), *keys[1:]])
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return config
+
+
+def _overlay() -> Mapping[str, Mapping[str, object]]:
+    """What only this platform knows, by stack. Raises SettingsError if the variable holds something else."""
+    try:
+        return _Overlay.validate_json(os.environ.get(OVERLAY) or "{}")
+    except ValidationError:
+        message = f'{OVERLAY} is not {{"stack": {{"setting": value}}}}: run eval "$(make -s env)" again, or unset it'
+        raise SettingsError(message) from None
+
+
 def _encrypted(value: object) -> object:
     """A secret as it stands in a stack file, `secure: <text>`, as that text."""
     match value:
@@ -196,15 +249,23 @@ def _encrypted(value: object) -> object:
             return value
 
 
-def _decoded(key: str, value: str) -> object:
-    """A value as the engine hands it over: structures and booleans are JSON, text is itself."""
-    structured = value.startswith(("{", "[")) or value in ("true", "false")
-    if not structured or key == f"{_PREFIX}kubeconfig":
+def _decoded(field: FieldInfo | None, value: object) -> object:
+    """A setting as Pulumi keeps it: what is no text in a model is there as JSON, once Pulumi has written or read it."""
+    if not isinstance(value, str) or field is None or _is_text(field.annotation):
+        return value
+    if not value.startswith(("{", "[")) and value not in ("true", "false"):
         return value
     try:
         return cast("object", json.loads(value))
     except json.JSONDecodeError:
         return value
+
+
+def _is_text(annotation: Any) -> bool:
+    """Whether a setting is text, or left out."""
+    if annotation in (str, SecretStr) or get_origin(annotation) is Literal:
+        return True
+    return get_origin(annotation) in (Annotated, Union, UnionType) and any(map(_is_text, get_args(annotation)))
 
 
 if __name__ == "__main__":

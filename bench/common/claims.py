@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.pulumi import merge
+from stacks.settings import merge
 
 CHECKPOINT_SECONDS = 5
 

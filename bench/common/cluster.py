@@ -17,8 +17,8 @@ from local.node import lifecycle
 from local.paths import ROOT
 from local.platform import Target
 from local.progress import LocalError, descendants, say, step
-from local.pulumi import Workspace, merge
-from stacks.settings import EnvironmentSettings
+from local.pulumi import Workspace
+from stacks.settings import EnvironmentSettings, merge
 
 _SEEN_SECONDS = 240.0
 _QUIETLY = ("--yes", "--suppress-progress", "--suppress-outputs")

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.common.claims import claims
 from bench.common.topics import BROKER_TIME
-from local.pulumi import merge
+from stacks.settings import merge
 
 CLUSTER = "rescale"
 INPUT = f"{CLUSTER}-events"

@@ -12,10 +12,11 @@ import pytest
 from components.admission import RESOURCES
 from local.kube import Kube
 from local.node.config import Layout
-from local.pulumi import Workspace, merge
+from local.pulumi import Workspace
 from policies.engine import plain
 from policies.pack import RULES, configuration
 from policies.rules import Level, Rule
+from stacks.settings import merge
 from tests.policy.examples import ADMITTED, BAD, Bad, Document, changed, good
 from tests.policy.recorded import recorded
 from tests.unit import building

@@ -16,7 +16,8 @@ from local.node import lifecycle
 from local.node.config import Layout
 from local.platform import Target
 from local.progress import LocalError
-from local.pulumi import Workspace, merge
+from local.pulumi import Workspace
+from stacks.settings import merge
 from tests.waiting import eventually
 
 OWN = "mine"  # a user's Flink cluster beside the platform's own

@@ -8,9 +8,10 @@ import pytest
 from local import platform
 from local.platform import Target
 from local.progress import LocalError
-from local.pulumi import Workspace, merge
+from local.pulumi import Workspace
 from preview import engine
 from preview.comment import comment, refusals
+from stacks.settings import merge
 
 
 def _with(work: Workspace, settings: dict[str, object]) -> Workspace:

@@ -18,8 +18,8 @@ from local.node import lifecycle
 from local.node.config import Layout
 from local.platform import Target
 from local.progress import LocalError, descendants
-from local.pulumi import Workspace, merge
-from stacks.settings import flink_image
+from local.pulumi import Workspace
+from stacks.settings import flink_image, merge
 
 CONTEXT = "streaming-platform-test"
 # What Kubernetes itself puts into every namespace.

@@ -17,7 +17,7 @@ from local.node.config import Layout, commands
 from local.paths import private, write
 from local.platform import Target
 from local.progress import LocalError, attend, run
-from local.pulumi import merge
+from stacks.settings import merge
 
 
 def test_settings_are_merged_at_every_depth() -> None:

@@ -72,15 +72,14 @@ def _lacks(stack: str, environment: dict[str, str], file: dict[str, object] | No
 
 
 def test_the_preflight_names_all_that_is_missing_at_once(tmp_path: Path) -> None:
-    salted: dict[str, object] = {"encryptionsalt": "v1:x"}
     ready = {"PULUMI_BACKEND_URL": "s3://states", "PULUMI_CONFIG_PASSPHRASE": "x"}
-    assert _lacks("dev", {}) == ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "its"]
+    assert _lacks("dev", {}) == ["PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE"]
     assert _lacks("dev", {}, {"secretsprovider": "awskms://key"}) == ["PULUMI_BACKEND_URL"]
-    assert _lacks("dev", ready, salted) == []
+    assert _lacks("dev", ready) == []
     assert _lacks("dev", {"PULUMI_BACKEND_URL": "https://api.pulumi.com"}) == ["PULUMI_ACCESS_TOKEN"]
-    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": "file:///not/there"}, salted) == ["PULUMI_BACKEND_URL"]
-    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": f"file://{tmp_path}"}, salted) == []
-    assert _lacks("cluster", ready, salted) == ["KUBECONFIG"]
+    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": "file:///not/there"}) == ["PULUMI_BACKEND_URL"]
+    assert _lacks("dev", {**ready, "PULUMI_BACKEND_URL": f"file://{tmp_path}"}) == []
+    assert _lacks("cluster", ready) == ["KUBECONFIG"]
 
 
 def test_an_api_server_that_takes_no_connection_is_named() -> None:

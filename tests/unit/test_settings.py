@@ -199,6 +199,22 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"kafka": None},
         ["streaming-platform:kafka:", "None is empty", "write a mapping"],
     ),
+    "a key that does not exist, in a section that may be left out": (
+        {"flink": flink(s3={"pat": "s3://checkpoints"})},
+        ["streaming-platform:flink.clusters.claims.s3.pat:", "no such setting", "did you mean path?"],
+    ),
+    "a key that is like none, in a section that may be left out": (
+        {"logging": {"destinations": {"all": {"kafka": {"topic": "logs", "color": "blue"}}}}},
+        ["streaming-platform:logging.destinations.all.kafka.color:", "'blue'", "or use one of", "retentionMillis, "],
+    ),
+    "a value that is missing in a section that may be left out": (
+        {"flink": flink(autoscaling={"lag": {"labels": {"topic": "events"}}})},
+        ["claims.autoscaling.lag.recordsPerTaskManager:", "missing", "How many waiting records one TaskManager is for"],
+    ),
+    "a list of nothing but a wrong entry": (
+        {"logging": {"destinations": {"all": {"elasticsearch": {"urls": ["es"]}}}}},
+        ["streaming-platform:logging.destinations.all.elasticsearch.urls.0:", "'es' does not match"],
+    ),
     "text for a boolean": (
         {"dataProtection": "no"},
         ["streaming-platform:dataProtection:", "'no' is text", "write true or false"],
@@ -420,6 +436,48 @@ def test_the_engine_hands_over_structures_and_booleans_as_json() -> None:
     assert loaded.kafka.brokers == 1
     assert loaded.kubeconfig is not None
     assert loaded.kubeconfig.get_secret_value() == "{}"
+
+
+def test_what_only_this_platform_knows_goes_over_what_the_engine_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"kind": "environment", "environment": "dev", "kafka": '{"brokers": 1, "memoryMib": 1024}'}
+    over = {"stack": {"kafka": {"adminPort": 20092}, "dataProtection": False}, "other": {"kafka": {"brokers": 9}}}
+    monkeypatch.setenv(settings.OVERLAY, json.dumps(over))
+    loaded = loaded_with(config, secrets=[])
+    assert isinstance(loaded, EnvironmentSettings)
+    assert (loaded.kafka.brokers, loaded.kafka.memory_mib, loaded.kafka.admin_port) == (1, 1024, 20092)
+    assert not loaded.data_protection
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"dev": 1}'])
+def test_a_variable_that_holds_no_settings_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.OVERLAY, text)
+    with pytest.raises(
+        SettingsError, match=r'STREAMING_PLATFORM_SETTINGS is not .* run eval "\$\(make -s env\)" again'
+    ):
+        loaded_with({"kind": "environment", "environment": "dev"}, secrets=[])
+
+
+def test_the_program_refuses_words_that_the_engine_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    file = settings.stack_file("stack")
+    file.parent.mkdir()
+    clusters = "{claims: {image: 'a:1', mainClass: Job, arguments: [%s]}}"
+    config = {"kind": "environment", "environment": "dev", "flink": json.dumps({"clusters": {"claims": JOB}})}
+    for word, refused in {"1234e56": "1234e56", "'1234e56'": ""}.items():
+        given = {**config, "flink": {"clusters": "@"}}
+        text = json.dumps({"config": prefixed(given)}).replace('"@"', clusters % word)
+        file.write_text(text)
+        if refused:
+            with pytest.raises(SettingsError, match=r"claims\.arguments\.0: '1234e56' in line 1 .* put it in quotes"):
+                loaded_with(config, secrets=[])
+        else:
+            assert isinstance(loaded_with(config, secrets=[]), EnvironmentSettings)
+
+
+def test_a_stack_whose_file_is_gone_is_told_how_to_get_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    with pytest.raises(SettingsError, match=r"Pulumi\.stack\.yaml is not there.*`git checkout -- stacks/Pulumi\.stack"):
+        contextvars.copy_context().run(lambda: (set_all_config({}, []), load()))
 
 
 def test_a_kubeconfig_that_is_not_encrypted_is_refused_without_showing_it() -> None:
