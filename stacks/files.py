@@ -32,7 +32,9 @@ _SMALL, _LARGE = 1e-4, 1e16  # between them Python and Go show a number alike, w
 _YAML_1_1 = Resolver()
 _TEXT_IN_1_1 = (_TEXT, "tag:yaml.org,2002:value")  # the second one is `=`, of which nobody makes anything
 # What Pulumi's reader takes for a number, once underscores are out of it, and for a time.
-_NUMBER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)")
+_NUMBER = re.compile(
+    r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][-+]?[01]+|0[oO][-+]?[0-7]+|(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)"
+)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", re.DOTALL)
 
 
@@ -217,7 +219,7 @@ class _Document:
             return ""
         name = str(key.value)
         value = self._scalar(key, (*path, name))
-        if value is None or isinstance(value, Written):
+        if value is None or isinstance(value, float):  # which Go shows with an exponent earlier
             self._problem((*path, name), str(UnclearError(name, f" in {_line(key)}")))
         return name
 

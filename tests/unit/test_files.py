@@ -35,7 +35,17 @@ def refusal(tmp_path: Path, text: str) -> str:
         *("on", "On", "OFF", "yes", "no", "True", "FALSE"),
         *("012", "0123456", "08", "+1", "-0", "1_000", "0x1F", "0b11", "0o17", "9223372036854775808"),
         *("1e3", "1.0e10", "1234e56", "1.", ".5", "+1.5", ".nan", ".inf", "-.INF"),
-        *("12:30", "12:30:00", "1:30.5", "2026-01-02", "2026-1-2", "2026-01-02T10:00:00Z", "2026-01-02 10:00:00"),
+        *(
+            "12:30",
+            "12:30:00",
+            "1:30.5",
+            "0o-4",
+            "0b+1",
+            "2026-01-02",
+            "2026-1-2",
+            "2026-01-02T10:00:00Z",
+            "2026-01-02 10:00:00",
+        ),
         *("<<", "Null", "NULL"),
     ],
 )
@@ -53,8 +63,8 @@ def test_a_word_that_readers_of_yaml_take_differently_is_refused(word: str, tmp_
 @pytest.mark.parametrize("number", ["1.10", "0.50", "1.0", "0.00001", "-0.0"])
 def test_a_number_that_would_be_another_text_is_refused_where_text_is_asked_for(number: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, ARGUMENT % number) == (
-        f"streaming-platform:flink.clusters.c.arguments.0: {number} is a number, and would not arrive as it is written: "
-        "put it in quotes"
+        f"streaming-platform:flink.clusters.c.arguments.0: {number} is a number, and would not arrive as it is "
+        "written: put it in quotes"
     )
 
 
@@ -76,7 +86,7 @@ def test_a_word_arrives_as_it_is_written(word: str, tmp_path: Path) -> None:
     assert load(tmp_path, ARGUMENT % word).flink.clusters["c"].arguments == (word,)
 
 
-@pytest.mark.parametrize("key", ["on", "1.10", "2026-01-02", "012", "~", "null", "1e3", "1.0"])
+@pytest.mark.parametrize("key", ["on", "1.10", "2026-01-02", "012", "~", "null", "1e3", "1.0", "1234567.5"])
 def test_a_key_that_readers_of_yaml_take_differently_is_refused(key: str, tmp_path: Path) -> None:
     topic = "{partitions: 1, replicas: 1}"
     said = refusal(tmp_path, f"  streaming-platform:kafka: {{topics: {{{key}: {topic}}}}}\n")
