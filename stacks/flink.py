@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from components.flink import java
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
 from stacks.memory import JobManagerSizes, TaskManagerSizes
 from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
@@ -284,7 +285,18 @@ class FlinkClusterSettings(Section):
             flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
         except FlinkConfigurationError as error:
             raise SectionError("configuration", str(error)) from None
+        self._check_variables()
         return self
+
+    def _check_variables(self) -> None:
+        """What the JVM reads from its environment goes before what Flink tells it."""
+        for index, each in enumerate(self.pod.env):
+            name, value = each["name"], each.get("value")
+            if name not in java.VARIABLES or not isinstance(value, str):
+                continue
+            refused = java.variable_refusals(str(name), value, self.task_managers.division, self.job_manager.division)
+            if text := "; ".join(refused):
+                raise SectionError(f"pod.env.{index}.value", text)
 
     def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
         """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""

@@ -12,7 +12,8 @@ import pulumi_random as random
 
 from components.base import Children, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
-from components.flink.config import REST_PORT, Layout, flink_configuration, log4j_console, render
+from components.flink.config import REST_PORT, flink_configuration, render
+from components.flink.log4j import Layout, log4j_console
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
 from stacks.flink import FlinkClusterSettings, PodSettings

@@ -1,4 +1,4 @@
-"""The configuration of a reactive Flink 2.3 cluster: config.yaml and log4j-console.properties, as plain text.
+"""The configuration of a reactive Flink 2.3 cluster: config.yaml, as plain text.
 
 Every option that differs from Flink's default says why. A user's own options are merged in, except those that the
 rest of the platform relies on.
@@ -8,10 +8,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from components.flink import java
+from components.flink.backends import BACKENDS, MANAGED_BACKENDS, state_backend
 from components.flink.memory import (
     JobManagerOptions,
+    TaskManagerMemory,
     TaskManagerOptions,
     flink_options,
     job_manager_memory,
@@ -27,7 +29,6 @@ TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
 LOG_DIR = "/opt/flink/log"
-Layout = Literal["text", "json"]
 
 # Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.
 JOB_MANAGER_SESSION_SECONDS = 4
@@ -53,7 +54,6 @@ _OPENS = (
 )
 
 _BACKEND = "state.backend.type"
-_MANAGED_BACKENDS = ("forst", "rocksdb")  # their caches and write buffers are in managed memory
 
 # What a user may not set, and what to do instead: a key, or the start of keys (ends with a dot). The longest that fits
 # counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
@@ -118,7 +118,7 @@ _REMEDIES = {
     "state.backend.fs.checkpointdir": _VOLUME,
     **{
         f"state.backend.{backend}.memory.{key}": f"{_ROCKSDB} taskManagers.memory.managedFraction or managedMib"
-        for backend in _MANAGED_BACKENDS
+        for backend in MANAGED_BACKENDS
         for key in ("fixed-per-slot", "fixed-per-tm", "managed")
     },
     "state.checkpoints.dir": _VOLUME,
@@ -184,16 +184,12 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
     that no key of Flink looks like, or that the sizes do not allow.
     """
     memory = task_manager_memory(spec.task_manager)
-    job_manager_memory(spec.job_manager)
+    job_manager = job_manager_memory(spec.job_manager)
     refusals = [refusal for key, value in sorted(spec.extra.items()) if (refusal := _refusal(key, value))]
+    refusals += java.refusals(spec.extra, memory, job_manager)
     if refusals:
         raise FlinkConfigurationError("; ".join(refusals))
-    backend = spec.extra.get(_BACKEND)
-    if backend in _MANAGED_BACKENDS and memory.managed == 0:
-        raise FlinkConfigurationError(
-            f"Flink option {_BACKEND} = {backend!r} keeps state in managed memory, and TaskManagers have none: raise "
-            "taskManagers.memory.managedFraction or managedMib"
-        )
+    backend = _backend(spec.extra.get(_BACKEND), memory)
     return {
         **_processes(spec),
         **_high_availability(spec),
@@ -209,14 +205,6 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
 def render(configuration: Mapping[str, str]) -> str:
     """The text of config.yaml: flat keys, sorted, values quoted, so that each reads back as the same string."""
     return "".join(f"{_plain_or_quoted(key)}: {_quoted(value)}\n" for key, value in sorted(configuration.items()))
-
-
-def log4j_console(layout: Layout = "text") -> str:
-    """The text of log4j-console.properties: to the console, and to files that roll (at most 160 MiB in all).
-
-    The files are lines of text, or of JSON documents.
-    """
-    return _LOG4J_CONSOLE + "".join(f"appender.rolling.layout.{line}\n" for line in _LAYOUTS[layout])
 
 
 def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
@@ -264,6 +252,24 @@ def _java_options(role: str, extra: Mapping[str, str]) -> str:
         # without the second for half as long again (bench/rescale, docs/flink.md).
         ours += ["-XX:TieredStopAtLevel=1", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"]
     return " ".join(filter(None, (*ours, extra.get(f"env.java.opts.{role}"))))
+
+
+def _backend(given: str | None, memory: TaskManagerMemory) -> str | None:
+    """The state backend that a user names, if any, by its short name."""
+    if given is None:
+        return None
+    backend = state_backend(given)
+    if backend is None:
+        raise FlinkConfigurationError(
+            f"Flink option {_BACKEND} = {given!r} is neither {', '.join(BACKENDS)} nor the name of a factory's class: "
+            "write one of them"
+        )
+    if backend in MANAGED_BACKENDS and memory.managed == 0:
+        raise FlinkConfigurationError(
+            f"Flink option {_BACKEND} = {given!r} keeps state in managed memory, and TaskManagers have none: raise "
+            "taskManagers.memory.managedFraction or managedMib"
+        )
+    return backend
 
 
 def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
@@ -396,60 +402,3 @@ def _plain_or_quoted(key: str) -> str:
 def _quoted(text: str) -> str:
     """A double-quoted YAML scalar. JSON's escapes are YAML's; JSON leaves DEL as it is, which YAML refuses."""
     return json.dumps(text).replace("\x7f", "\\u007f")
-
-
-_LOG4J_CONSOLE = """\
-monitorInterval = 30
-# By default the loggers end when the JVM is asked to: what tasks and shutdown hooks say after that would be nowhere.
-shutdownHook = disable
-
-rootLogger.level = INFO
-rootLogger.appenderRef.console.ref = Console
-rootLogger.appenderRef.rolling.ref = Rolling
-
-# Clients print their whole configuration at INFO, again with each restart of a job.
-logger.kafka.name = org.apache.kafka
-logger.kafka.level = WARN
-logger.zookeeper.name = org.apache.flink.shaded.zookeeper3
-logger.zookeeper.level = WARN
-logger.curator.name = org.apache.flink.shaded.curator5
-logger.curator.level = WARN
-
-appender.console.name = Console
-appender.console.type = CONSOLE
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c [%t] - %m%n%throwable
-
-# The start scripts set log.file. Ten files of 16 MiB: the volume of /opt/flink/log must hold that. Numbers only grow:
-# what reads the files meets each under two names, and not under ten.
-appender.rolling.name = Rolling
-appender.rolling.type = RollingFile
-appender.rolling.append = true
-appender.rolling.fileName = ${sys:log.file:-/opt/flink/log/flink.log}
-appender.rolling.filePattern = ${sys:log.file:-/opt/flink/log/flink.log}.%i
-appender.rolling.policies.type = Policies
-appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
-appender.rolling.policies.size.size = 16MB
-appender.rolling.strategy.type = DefaultRolloverStrategy
-appender.rolling.strategy.fileIndex = nomax
-appender.rolling.strategy.delete.type = Delete
-appender.rolling.strategy.delete.basePath = /opt/flink/log
-appender.rolling.strategy.delete.rolled.type = IfFileName
-appender.rolling.strategy.delete.rolled.glob = *.log.*
-appender.rolling.strategy.delete.rolled.count.type = IfAccumulatedFileCount
-appender.rolling.strategy.delete.rolled.count.exceeds = 9
-"""
-
-_EVENT = {
-    "@timestamp": {"$resolver": "timestamp", "pattern": {"format": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"}},
-    "level": {"$resolver": "level", "field": "name"},
-    "logger": {"$resolver": "logger", "field": "name"},
-    "thread": {"$resolver": "thread", "field": "name"},
-    "message": {"$resolver": "message", "stringified": True},
-    "thrown": {"$resolver": "exception", "field": "stackTrace", "stackTrace": {"stringified": True}},
-}
-_LAYOUTS = {
-    "text": ("type = PatternLayout", "pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c [%t] - %m%n%throwable"),
-    # The longest text by default is 16 Ki characters; a longer stack trace would be cut.
-    "json": ("type = JsonTemplateLayout", "maxStringLength = 262144", f"eventTemplate = {json.dumps(_EVENT)}"),
-}

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from components.flink.config import flink_configuration, log4j_console, render
+from components.flink.config import flink_configuration, render
+from components.flink.log4j import log4j_console
 from components.flink.memory import MIB, flink_options
 from components.quantities import mib
 from local.kube import Kube, field

@@ -8,15 +8,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.flink.backends import state_backend
 from components.flink.config import (
     FlinkConfigurationError,
     FlinkConfigurationSpec,
-    Layout,
     S3Access,
     flink_configuration,
-    log4j_console,
     render,
 )
+from components.flink.log4j import Layout, log4j_console
 from components.flink.memory import FlinkMemoryError, JobManagerOptions, TaskManagerOptions
 
 SPEC = FlinkConfigurationSpec(
@@ -232,6 +232,50 @@ def test_a_backend_in_managed_memory_needs_some(backend: str) -> None:
         flink_configuration(replace(SPEC, task_manager=none))
         with pytest.raises(FlinkConfigurationError, match=f"'{backend}' keeps state in managed memory.*managedMib"):
             flink_configuration(replace(spec, task_manager=none))
+
+
+@pytest.mark.parametrize(
+    ("value", "backend"),
+    [
+        *((name, "rocksdb") for name in ("rocksdb", "RocksDB", " ROCKSDB")),
+        ("org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackendFactory", "rocksdb"),
+        ("org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory", "rocksdb"),
+        ("ForSt", "forst"),
+        ("org.apache.flink.state.forst.ForStStateBackendFactory", "forst"),
+        ("HashMap", "hashmap"),
+        ("org.apache.flink.runtime.state.hashmap.HashMapStateBackendFactory", "hashmap"),
+        ("com.example.MyFactory", "com.example.MyFactory"),
+        ("rokcsdb", None),
+        ("", None),
+        ("org.apache.flink.state.rocksdb.", None),
+    ],
+)
+def test_a_backend_is_known_by_all_its_names(value: str, backend: str | None) -> None:
+    assert state_backend(value) == backend
+    spec = replace(SPEC, extra={"state.backend.type": value})
+    if backend is None:
+        with pytest.raises(FlinkConfigurationError, match=r"is neither hashmap, rocksdb, forst nor the name of a"):
+            flink_configuration(spec)
+        return
+    configuration = flink_configuration(spec)
+    assert ("state.backend.rocksdb.metrics.block-cache-usage" in configuration) == (backend == "rocksdb")
+    none = replace(spec, task_manager=TaskManagerOptions(process_mib=1728, managed_fraction=0))
+    if backend in ("rocksdb", "forst"):
+        with pytest.raises(FlinkConfigurationError, match="keeps state in managed memory"):
+            flink_configuration(none)
+    else:
+        flink_configuration(none)
+
+
+def test_jvm_options_that_the_process_could_not_have_are_refused() -> None:
+    for key, value, told in (
+        ("env.java.opts.taskmanager", "-Xmx9g", "Flink gives a TaskManager 448 MiB"),
+        ("env.java.default-opts.jobmanager", "-Xmx9g", "Flink gives a JobManager 1024 MiB"),
+        ("env.java.opts.jobmanager", "-Da=b&c", "has & in it"),
+    ):
+        with pytest.raises(FlinkConfigurationError, match=told) as caught:
+            flink_configuration(replace(SPEC, extra={key: value}))
+        assert f"Flink option {key}: " in str(caught.value)
 
 
 def test_rocksdb_tells_how_full_its_cache_is_unless_the_user_wants_otherwise() -> None:

@@ -351,7 +351,8 @@ def flink(tmp_path: Path, program: Program, monkeypatch: Patch) -> Callable[...,
       *too-small*) echo 'INFO heap'; echo 'Exception: 1m is too small'; exit 1 ;;
       *UPDATE_AND_GET*)
         printf 'BASH_JAVA_UTILS_EXEC_RESULT:%s\n' 'env.java.opts.all: -Da=1 -Dlogs=$FLINK_LOG_DIR' \
-          "env.java.opts.jobmanager: '-Djm=\"two words\"'" 'env.java.opts.taskmanager: *.jar' 'envXjava.opts.all: no'
+          "env.java.opts.jobmanager: '-Djm=\"two words\"'" "env.java.opts.taskmanager: ${OPTIONS-*.jar}" \
+          'envXjava.opts.all: no'
         ;;
       *RESOURCE_PARAMS*)
         echo noise
@@ -387,6 +388,36 @@ def test_a_taskmanager_starts_with_derived_memory_and_configured_options(flink: 
         "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
         *("--configDir", "HOME/conf", "-D", "x=1", "-D", "y=2", "-D", "k=v w"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        ("-Durl=http://x:1/?a=1&b=2;c -Dd=e#f #g", ["-Durl=http://x:1/?a=1&b=2;c", "-Dd=e#f", "#g"]),
+        ("-Da=$(touch no) -Db=`touch no` >no", ["-Da=$(touch", "no)", "-Db=`touch", "no`", ">no"]),
+        ('-Da="b c"', ["-Da=b c"]),
+        ("'-Da=''b  c'' -Dd=\"e\"'", ["-Da=b  c", "-Dd=e"]),
+        ('"-Da=\\"b c\\" -Dd"', ["-Da=b c", "-Dd"]),
+        ("-Da=${FLINK_LIB_DIR}/x -Db=$NOT_THERE. -Dc=5$", ["-Da=HOME/lib/x", "-Db=.", "-Dc=5$"]),
+        ("", []),
+    ],
+)
+def test_options_of_the_jvm_are_words_and_never_run(
+    value: str, options: list[str], flink: Callable[..., list[str]], monkeypatch: Patch
+) -> None:
+    monkeypatch.setenv("OPTIONS", value)
+    words = flink("taskmanager")
+    assert words[4 : 4 + len(options)] == options
+    assert words[4 + len(options)].startswith("-Dlog.file=")
+    assert not Path("no").exists()
+
+
+@pytest.mark.parametrize("value", ['-Da="b', "-Da='b c"])
+def test_a_quote_without_an_end_is_named(value: str, flink: Callable[..., list[str]], monkeypatch: Patch) -> None:
+    monkeypatch.setenv("OPTIONS", value)
+    code, said = flink("taskmanager")
+    assert (code, "env.java.opts.taskmanager cannot be split" in said) == ("1", True)
+    assert "quote" in said
 
 
 @pytest.mark.parametrize("command", ["standalone-job", "jobmanager"])

@@ -271,6 +271,21 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flink": flink(pod={"env": [{"name": "JOB_ID", "value": "1"}]})},
         ["claims.pod.env:", "'JOB_ID' is taken", "choose another one"],
     ),
+    "a heap beside Flink's, in a variable": (
+        {"flink": flink(pod={"env": [{"name": "_JAVA_OPTIONS", "value": "-Xmx9g"}]})},
+        [
+            *("claims.pod.env.0.value:", "-Xmx9g is 9216 MiB", "a TaskManager 448 MiB", "a JobManager 1024 MiB"),
+            "size the process by its memory settings",
+        ],
+    ),
+    "a heap that no JVM reads": (
+        {"flink": flink(configuration={"env.java.opts.taskmanager": "-Xmx2gb"})},
+        ["claims.configuration:", "env.java.opts.taskmanager", "'-Xmx2gb' is no size", "-Xmx512m"],
+    ),
+    "JVM options that the shell would change": (
+        {"flink": flink(configuration={"env.java.opts.jobmanager": "-Durl=http://x/?a=1&b=2"})},
+        ["claims.configuration:", "'-Durl=http://x/?a=1&b=2' has & in it", "do not hand on"],
+    ),
     "a volume without a name": (
         {"flink": flink(pod={"volumes": [{"emptyDir": {}}]})},
         ["claims.pod.volumes:", "has no name"],

@@ -21,10 +21,28 @@ bash_java_utils() { # COMMAND [OPTION...]: its result lines; all that it says wh
   printf '%s\n' "$output" | sed -n 's/^BASH_JAVA_UTILS_EXEC_RESULT://p'
 }
 
+words_of() { # VALUE of the configuration: its words, one a line. $NAME and ${NAME} are variables
+  local value=$1 done= name split
+  case $value in # as YAML quotes it
+    \'?*\') value=${value:1:-1} value=${value//"''"/"'"} ;;
+    \"?*\") value=${value:1:-1} value=${value//'\"'/'"'} value=${value//'\\'/'\'} ;;
+  esac
+  while [[ $value =~ ^([^$]*)\$(\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))(.*)$ ]]; do
+    name=${BASH_REMATCH[3]:-${BASH_REMATCH[4]}}
+    done+=${BASH_REMATCH[1]}${!name:-} value=${BASH_REMATCH[5]}
+  done
+  # Nothing of it is run: the words are split where blanks stand outside of quotes.
+  split=$(printf '%s' "$done$value" | xargs -r printf '%s\n') || return
+  printf '%s' "${split:+$split$'\n'}"
+}
+
 configuration=$(bash_java_utils UPDATE_AND_GET_FLINK_CONFIGURATION --configDir "$FLINK_CONF_DIR" -flatten)
 java_options=(-XX:+IgnoreUnrecognizedVMOptions)
-set -f # options are split into words, but are not file patterns
 for key in env.java.default-opts.all env.java.opts.all "env.java.default-opts.$role" "env.java.opts.$role"; do
-  value=$(printf '%s\n' "$configuration" | sed -n "s/^${key//./\\.}: *//p" | tail -n 1 | sed "s/^[\"']//; s/[\"']\$//")
-  eval "java_options+=($value)" # options may name variables, such as \$FLINK_LOG_DIR
+  value=$(printf '%s\n' "$configuration" | sed -n "s/^${key//./\\.}: *//p" | tail -n 1)
+  if ! words=$(words_of "$value" 2>&1); then
+    echo "the options of the JVM in $key cannot be split into words: $words" >&2
+    exit 1
+  fi
+  [ -z "$words" ] || mapfile -tO "${#java_options[@]}" java_options <<<"$words"
 done
