@@ -154,11 +154,13 @@ def _fit(head: str, sections: Sequence[Section], limit: int | None) -> str:
     room = limit - _size(head) - 1 if limit else None
     for index, section in enumerate(sections):
         last = index == len(sections) - 1
+        if room is not None:
+            room -= 2  # the blank line before it
         share = None if room is None else room if last else int(room * SHARE)
         text = _section(section, share)
         parts.append(text)
         if room is not None:
-            room -= _size(text) + 2
+            room -= _size(text)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
