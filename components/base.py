@@ -1,9 +1,10 @@
 """What every component shares: labels, child options, volume claims and the shape of pods."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -194,15 +195,38 @@ def resources(memory_mib: int, cpu: float, cpu_limit: float | None = None) -> k8
     return {"requests": {"cpu": cores(cpu), "memory": mib(memory_mib)}, "limits": limits}
 
 
+class Expanded(str):
+    """A text in which Kubernetes is to put the value of a variable in the place of `$(NAME)`."""
+
+    __slots__ = ()
+
+
 def container(spec: k8s.core.v1.ContainerArgsDict, *, read_only_root: bool = False) -> k8s.core.v1.ContainerArgsDict:
-    """A container that Pod Security `restricted` admits."""
+    """A container that Pod Security `restricted` admits.
+
+    Its command, arguments and variables reach the process as they are written here, unless they are Expanded.
+    """
     security: k8s.core.v1.SecurityContextArgsDict = {
         "allow_privilege_escalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
     if read_only_root:
         security["read_only_root_filesystem"] = True
-    return {"image_pull_policy": "IfNotPresent", "security_context": security, **spec}
+    whole: dict[str, Any] = {"image_pull_policy": "IfNotPresent", "security_context": security, **spec}
+    for key in {"command", "args"} & whole.keys():
+        whole[key] = [_as_written(word) for word in whole[key]]
+    if "env" in whole:
+        whole["env"] = [
+            {**each, "value": _as_written(each["value"])} if "value" in each else each for each in whole["env"]
+        ]
+    return cast("k8s.core.v1.ContainerArgsDict", whole)
+
+
+def _as_written(text: pulumi.Input[str]) -> pulumi.Input[str]:
+    """Escaped: Kubernetes makes `$` of `$$` and a value of `$(NAME)`, and spoils what is not ASCII after a `$`."""
+    if not isinstance(text, str) or isinstance(text, Expanded):
+        return text
+    return re.sub(r"\$\$+|\$(?=[(\u0080-\U0010ffff])", lambda found: found[0] * 2, text)
 
 
 def pod_template(

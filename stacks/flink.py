@@ -115,7 +115,8 @@ class PodSettings(Section):
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets of the namespace."""
     env: tuple[Mapping[str, JsonValue], ...] = ()
-    """Environment variables of the Flink container."""
+    """Environment variables of the Flink container. As in any manifest, `$(NAME)` in a value is another variable, and
+    `$$(NAME)` that text."""
     volumes: tuple[Mapping[str, JsonValue], ...] = ()
     volume_mounts: tuple[Mapping[str, JsonValue], ...] = ()
     """Mounts in the Flink container."""
@@ -225,7 +226,7 @@ class FlinkClusterSettings(Section):
     main_class: Annotated[str, Field(min_length=1)]
     """The class whose main method builds the job."""
     arguments: tuple[Text, ...] = ()
-    """Arguments of the main method."""
+    """Arguments of the main method, which gets them as they are written."""
     max_parallelism: Annotated[int, Field(ge=1, le=32768)] = 128
     """Upper bound of the parallelism; state can only be restored with the same one (pipeline.max-parallelism)."""
     task_managers: TaskManagerSettings = TaskManagerSettings()

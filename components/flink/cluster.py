@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
-from components.base import Children, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
+from components.base import Children, Expanded, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, render
 from components.flink.log4j import Layout, log4j_console
@@ -263,6 +263,12 @@ def _additions(settings: PodSettings) -> PodAdditions:
     return PodAdditions(
         volumes=cast("tuple[k8s.core.v1.VolumeArgsDict, ...]", settings.volumes),
         mounts=cast("tuple[k8s.core.v1.VolumeMountArgsDict, ...]", settings.volume_mounts),
-        env=cast("tuple[k8s.core.v1.EnvVarArgsDict, ...]", settings.env),
+        env=tuple(_variable(each) for each in settings.env),
         spec=spec,
     )
+
+
+def _variable(given: Mapping[str, object]) -> k8s.core.v1.EnvVarArgsDict:
+    """A user's own, as in a manifest: `$(NAME)` in it is another variable."""
+    value = given.get("value")
+    return cast("k8s.core.v1.EnvVarArgsDict", {**given, "value": Expanded(value)} if isinstance(value, str) else given)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import PodAdditions, checksum, container, pod_template, ports, resources
+from components.base import Expanded, PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
     BLOB_PORT,
     JOB_MANAGER_SESSION_SECONDS,
@@ -82,7 +82,7 @@ class FlinkPods:
             # The pod's address, not the Service's: with high availability it is published in ZooKeeper. What stands
             # after the dashes is the job's, whatever it looks like.
             [
-                *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-id", self.job_id),
+                *("standalone-job", "-D", Expanded("jobmanager.rpc.address=$(POD_IP)"), "--job-id", self.job_id),
                 *("--job-classname", settings.main_class, "--", *settings.arguments),
             ],
             JOB_MANAGER_PORTS,
@@ -121,7 +121,7 @@ class FlinkPods:
             "taskmanager",
             settings.task_managers,
             "start.sh",
-            ["taskmanager", *(word for key, value in options.items() for word in ("-D", f"{key}={value}"))],
+            ["taskmanager", *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}")))],
             _TASK_MANAGER_PORTS,
             alive="rpc",
             ready={"tcp_socket": {"port": "rpc"}},
