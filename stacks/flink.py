@@ -5,44 +5,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from components.flink import java
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
+from stacks.exact import LABEL_VALUE, Jar, JavaClass, LabelName, Metric, NodePath, ObjectName, Snapshot, Url
 from stacks.memory import JobManagerSizes, TaskManagerSizes
+from stacks.pods import PodSettings
 from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
-
-# Names that the platform gives in the pods of a Flink cluster; see components/flink/pods.py.
-RESERVED: Mapping[str, tuple[str, ...]] = {
-    "env": (
-        "CHECKPOINTS",
-        "CLUSTER",
-        "DATA",
-        "FLINK_PROPERTIES",  # which the public image's entry point appends to the configuration
-        "JOB_ID",
-        "LEASES",
-        "MALLOC_CONF",
-        "POD_IP",
-        "POD_NAME",
-        "REST",
-        "RESTORE_FROM",
-        "STANDBY_SECONDS",
-        "STATE",
-    ),
-    "volumes": (
-        "conf",
-        "data",
-        "log",
-        "logs-config",
-        "logs-state",
-        "platform-conf",
-        "platform-scripts",
-        "state",
-        "tmp",
-    ),
-    "volumeMounts": (),
-}
-
 
 # What the autoscaler takes for no difference: a tenth, unless the cluster's administrator says otherwise
 # (--horizontal-pod-autoscaler-tolerance of kube-controller-manager).
@@ -68,9 +38,9 @@ class StateDirectorySettings(Section):
 
     size_mib: Storage = 4096
     """Bound of an emptyDir, or size of the claim, in MiB."""
-    class_name: Annotated[str | None, Field(alias="class")] = None
+    class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of a claim that comes and goes with the pod."""
-    host_path: Annotated[str, Field(pattern=r"^/[^:]+$")] | None = None
+    host_path: NodePath | None = None
     """A directory of the node; where the namespace's Pod Security admits none, `allowHostPath` says what to do."""
 
     @model_validator(mode="after")
@@ -103,34 +73,6 @@ class FailureDetectionSettings(Section):
                     f"{millis} is below two heartbeats, {least} (2 x heartbeatIntervalMillis): one late heartbeat "
                     "would be a failure; raise it, or lower heartbeatIntervalMillis",
                 )
-        return self
-
-
-class PodSettings(Section):
-    """What else the pods of a Flink cluster get. Objects are written as in a pod's manifest."""
-
-    node_selector: Mapping[str, Text] = {}
-    tolerations: tuple[Mapping[str, JsonValue], ...] = ()
-    priority_class: str | None = None
-    image_pull_secrets: tuple[str, ...] = ()
-    """Names of Secrets of the namespace."""
-    env: tuple[Mapping[str, JsonValue], ...] = ()
-    """Environment variables of the Flink container. As in any manifest, `$(NAME)` in a value is another variable, and
-    `$$(NAME)` that text."""
-    volumes: tuple[Mapping[str, JsonValue], ...] = ()
-    volume_mounts: tuple[Mapping[str, JsonValue], ...] = ()
-    """Mounts in the Flink container."""
-    share_process_namespace: bool = False
-    """Let containers of a pod see each other's processes, as for a debugger."""
-
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        for key, objects in (("env", self.env), ("volumes", self.volumes), ("volumeMounts", self.volume_mounts)):
-            for each in objects:
-                if not isinstance(each.get("name"), str):
-                    raise SectionError(key, f"{dict(each)} has no name: write it as in a pod's manifest")
-                if each["name"] in RESERVED[key]:
-                    raise SectionError(key, f"name {each['name']!r} is taken by the platform: choose another one")
         return self
 
 
@@ -179,9 +121,9 @@ class LagSettings(Section):
     """Scaling on records that wait in Kafka, too. The cluster must serve the metric (external.metrics.k8s.io), as KEDA
     or the Prometheus adapter do."""
 
-    metric: Annotated[str, Field(min_length=1)] = "kafka_consumergroup_lag"
+    metric: Metric = "kafka_consumergroup_lag"
     """Its name; the default is that of the common exporter of consumer groups."""
-    labels: Annotated[Mapping[str, Text], Field(min_length=1)]
+    labels: Annotated[Mapping[LabelName, Annotated[Text, LABEL_VALUE]], Field(min_length=1)]
     """Which of its series count, such as those of the job's consumer group and input topic."""
     records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
     """How many waiting records one TaskManager is for. Offsets are committed with checkpoints: what comes in between
@@ -201,11 +143,11 @@ class S3Settings(Section):
 
     path: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^/\s]+)*$")]
     """Bucket, and a path in it if wanted, such as s3://checkpoints/flink. Each cluster has a place of its own below."""
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+$")] | None = None
+    endpoint: Url | None = None
     """URL of a service other than AWS, such as http://minio:9000."""
     path_style_access: bool = False
     """The bucket stands in the URL's path, as most services other than AWS want it."""
-    secret: Text | None = None
+    secret: ObjectName | None = None
     """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
 
 
@@ -219,11 +161,11 @@ class DebugSettings(Section):
 class FlinkClusterSettings(Section):
     """A Flink cluster in reactive mode, which runs one job with all the TaskManagers that there are."""
 
-    jar: str | None = None
+    jar: Jar | None = None
     """The job, relative to the project's root: an image is built from it. Or give `image`."""
     image: Image | None = None
     """An image with Flink and the job in /opt/flink/usrlib. Or give `jar`."""
-    main_class: Annotated[str, Field(min_length=1)]
+    main_class: JavaClass
     """The class whose main method builds the job."""
     arguments: tuple[Text, ...] = ()
     """Arguments of the main method, which gets them as they are written."""
@@ -234,7 +176,7 @@ class FlinkClusterSettings(Section):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     failure_detection: FailureDetectionSettings = FailureDetectionSettings()
     pod: PodSettings = PodSettings()
-    restore_from: Annotated[str, Field(pattern=r"^[a-z0-9]+:/{1,3}[^/].*"), AfterValidator(_uri)] | None = None
+    restore_from: Annotated[Snapshot, AfterValidator(_uri)] | None = None
     """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
     it in place: the job goes on from its own checkpoints once it has run."""
     high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
@@ -290,14 +232,17 @@ class FlinkClusterSettings(Section):
         return self
 
     def _check_variables(self) -> None:
-        """What the JVM reads from its environment goes before what Flink tells it."""
-        for index, each in enumerate(self.pod.env):
-            name, value = each["name"], each.get("value")
-            if name not in java.VARIABLES or not isinstance(value, str):
-                continue
-            refused = java.variable_refusals(str(name), value, self.task_managers.division, self.job_manager.division)
+        """Those that the JVM reads go before what Flink tells it; those of S3 are there already."""
+        for index, name, value in self.pod.java_options():
+            refused = java.variable_refusals(name, value, self.task_managers.division, self.job_manager.division)
             if text := "; ".join(refused):
                 raise SectionError(f"pod.env.{index}.value", text)
+        secrets = () if self.s3 is None or self.s3.secret is None else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        for index, each in enumerate(self.pod.env):
+            if each["name"] in secrets:
+                raise SectionError(
+                    f"pod.env.{index}.name", f"{each['name']!r} is from s3.secret: leave one of them out"
+                )
 
     def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
         """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""

@@ -10,22 +10,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from components.names import check_name
+from stacks.exact import Host, Hosts, ObjectName, RelativePath, Url
 from stacks.sections import Cores, Image, Section, SectionError, TopicName
 
 Agent = Literal["fluentd", "opentelemetryCollector"]
-_Path = Annotated[str, Field(pattern=r"^[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*$")]
-_Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
-_Hosts = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+:[0-9]+(,[A-Za-z0-9.-]+:[0-9]+)*$")]
-_Url = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?$")]
 _Port = Annotated[int, Field(ge=1, le=65535)]
-_Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
 
 class KafkaDestination(Section):
     """A Kafka topic: one record for each event, keyed so that a pod's events stay in order."""
 
     topic: TopicName = "logs"
-    bootstrap_servers: _Hosts | None = None
+    bootstrap_servers: Hosts | None = None
     """`host:port[,host:port...]` of another Kafka, where the topic is there already; by default the stack's own, where
     it is made."""
     partitions: Annotated[int, Field(ge=1, le=10000)] = 4
@@ -36,7 +32,7 @@ class KafkaDestination(Section):
     """How much it keeps of them at most, all partitions of one copy together, in MiB: logs must not fill its disks."""
     tls: bool = False
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    secret: _Name | None = None
+    secret: ObjectName | None = None
     """Secret with `username` and `password`, for SASL."""
 
     @model_validator(mode="after")
@@ -50,21 +46,21 @@ class S3Destination(Section):
     """A bucket of an S3-compatible store: objects of JSON lines below <prefix>/<namespace>/<cluster>/<date>/."""
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: _Path = "logs"
+    prefix: RelativePath = "logs"
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
-    endpoint: _Url | None = None
+    endpoint: Url | None = None
     """Of a store other than Amazon's, which is addressed by path (endpoint/bucket/key)."""
-    secret: _Name | None = None
+    secret: ObjectName | None = None
     """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
 
 
 class HdfsDestination(Section):
     """HDFS by WebHDFS: files of JSON lines below <path>/<namespace>/<cluster>/<date>/, one for each pod and hour."""
 
-    host: _Host
+    host: Host
     """The active NameNode, or an HttpFS gateway."""
     port: _Port = 9870
-    path: _Path = "logs"
+    path: RelativePath = "logs"
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "flink"
     tls: bool = False
 
@@ -72,28 +68,28 @@ class HdfsDestination(Section):
 class SearchDestination(Section):
     """Elasticsearch or OpenSearch: a data stream or index of documents, one for each event."""
 
-    urls: Annotated[tuple[_Url, ...], Field(min_length=1)]
+    urls: Annotated[tuple[Url, ...], Field(min_length=1)]
     index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")] = "logs"
-    secret: _Name | None = None
+    secret: ObjectName | None = None
     """Secret with `username` and `password`."""
 
 
 class ForwardDestination(Section):
     """Another fluentd."""
 
-    host: _Host
+    host: Host
     port: _Port = 24224
     tls: bool = False
-    secret: _Name | None = None
+    secret: ObjectName | None = None
     """Secret with `shared-key`."""
 
 
 class VolumeDestination(Section):
     """A volume: files of JSON lines below <path>/<namespace>/<cluster>/<date>/, one for each pod."""
 
-    claim: _Name
+    claim: ObjectName
     """A claim of the namespace that all pods may mount at once."""
-    path: _Path = "logs"
+    path: RelativePath = "logs"
 
 
 Destination = (

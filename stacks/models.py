@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from components.names import PROJECT
+from stacks.exact import Context, NodePath, ObjectName, Registry, ServerUrl, StackName
 from stacks.flink import FlinkSettings
 from stacks.logging import KafkaDestination, LoggingSettings
 from stacks.sections import (
@@ -69,7 +70,7 @@ class NamespaceSettings(Section):
     limits: LimitSettings = LimitSettings()
     admission: Literal["deny", "warn"] = "deny"
     """What the API server does with what breaks a rule of docs/policies.md: refuse it, or admit it and tell."""
-    host_paths: tuple[Annotated[str, Field(pattern=r"^/[^:]+$")], ...] = ()
+    host_paths: tuple[NodePath, ...] = ()
     """Directories of nodes below which pods may mount. Pod Security admits none but with all else that is dangerous
     (`privileged`): the namespace gets that, and the rules for isolation of docs/policies.md refuse the rest."""
     data_protection: bool = True
@@ -83,9 +84,9 @@ class ClusterSettings(Section):
     """The stack `cluster`: what an administrator applies once for each Kubernetes cluster."""
 
     kind: Literal["cluster"]
-    server: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
+    server: ServerUrl | None = None
     """Address of the API server for the deployers' kubeconfigs, such as https://10.0.0.1:6443."""
-    context: str | None = None
+    context: Context | None = None
     """The kube context to apply the stack with; by default the current one of KUBECONFIG."""
     environments: Annotated[Mapping[Namespace, NamespaceSettings], Field(min_length=1)]
     """Namespaces by name."""
@@ -94,7 +95,7 @@ class ClusterSettings(Section):
 class ImageSettings(Section):
     """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar."""
 
-    registry: str | None = None
+    registry: Registry | None = None
     flink: Image = "flink:2.3.0-java17"
     kafka: Image = "apache/kafka:4.1.0"
     zookeeper: Image = "zookeeper:3.9.4"
@@ -103,7 +104,7 @@ class ImageSettings(Section):
 class StorageSettings(Section):
     """Where data lies."""
 
-    class_name: Annotated[str | None, Field(alias="class")] = None
+    class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of all claims; by default the cluster's default class."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = "ReadWriteOnce"
     """Of the claims that several pods share, those of Flink clusters. On more than one node: ReadWriteMany."""
@@ -198,7 +199,7 @@ class EnvironmentSettings(Section):
     kind: Literal["environment"]
     environment: Namespace
     """The namespace; the stack `cluster` creates it."""
-    cluster_stack: str = f"organization/{PROJECT}/cluster"
+    cluster_stack: StackName = f"organization/{PROJECT}/cluster"
     """The stack that holds the kubeconfig of this environment's deployer."""
     kubeconfig: SecretStr | None = None
     """The deployer's kubeconfig itself, instead of clusterStack: a secret."""

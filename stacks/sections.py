@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from components.names import FLINK_CLUSTER, check_name, image_version
+from stacks.exact import IMAGE
 
 _TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
 
@@ -84,7 +85,7 @@ Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | 
 Cores = Annotated[float, Field(gt=0, le=1024), AfterValidator(_thousandths)]
 Storage = Annotated[int, Field(ge=256, le=64 * 1024 * 1024)]
 Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
-Image = Annotated[str, AfterValidator(_image)]
+Image = Annotated[str, IMAGE, AfterValidator(_image)]
 Namespace = Annotated[str, AfterValidator(check_name)]
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 FlinkClusterName = Annotated[str, AfterValidator(_flink_cluster_name)]

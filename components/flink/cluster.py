@@ -16,7 +16,8 @@ from components.flink.config import REST_PORT, flink_configuration, render
 from components.flink.log4j import Layout, log4j_console
 from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
-from stacks.flink import FlinkClusterSettings, PodSettings
+from stacks.flink import FlinkClusterSettings
+from stacks.pods import PodSettings
 
 _LEASE_OVER = json.dumps(
     {

@@ -269,7 +269,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a variable that the platform sets": (
         {"flink": flink(pod={"env": [{"name": "JOB_ID", "value": "1"}]})},
-        ["claims.pod.env:", "'JOB_ID' is taken", "choose another one"],
+        ["claims.pod.env.0.name:", "'JOB_ID' is taken", "choose another one"],
     ),
     "a heap beside Flink's, in a variable": (
         {"flink": flink(pod={"env": [{"name": "_JAVA_OPTIONS", "value": "-Xmx9g"}]})},
@@ -288,7 +288,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a volume without a name": (
         {"flink": flink(pod={"volumes": [{"emptyDir": {}}]})},
-        ["claims.pod.volumes:", "has no name"],
+        ["claims.pod.volumes.0.name:", "is missing", "it is text"],
     ),
     "two kinds of state directory": (
         {"flink": flink(taskManagers={"stateDirectory": {"class": "fast", "hostPath": "/mnt"}})},
@@ -308,7 +308,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a variable that the image's entry point reads": (
         {"flink": flink(pod={"env": [{"name": "FLINK_PROPERTIES", "value": "a: b"}]})},
-        ["claims.pod.env:", "'FLINK_PROPERTIES' is taken"],
+        ["claims.pod.env.0.name:", "'FLINK_PROPERTIES' is taken", "use configuration"],
     ),
     "lag of nothing in particular": (
         {"flink": flink(autoscaling={"lag": {"labels": {}, "recordsPerTaskManager": 1}})},
