@@ -44,6 +44,7 @@ _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 _IDENTIFIER = r"([^\W\d]|\$)[\w$]*"
 _SEGMENT = r"(?!\.{1,2}(/|$))[A-Za-z0-9._=-]+"
 
+ARGUMENT = Exact(r"[^\x00]*", "text without NUL, which ends every argument")
 ObjectName = Annotated[
     str,
     Exact(_SUBDOMAIN, "the name of an object in Kubernetes (lower-case letters, digits, dashes and dots)", 253),

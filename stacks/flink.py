@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from itertools import combinations
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from components.flink import java
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
-from stacks.exact import LABEL_VALUE, Jar, JavaClass, LabelName, Metric, NodePath, ObjectName, Snapshot, Url
+from stacks.exact import ARGUMENT, LABEL_VALUE, Jar, JavaClass, LabelName, Metric, NodePath, ObjectName, Snapshot, Url
 from stacks.memory import JobManagerSizes, TaskManagerSizes
 from stacks.pods import PodSettings
 from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
@@ -22,6 +23,25 @@ _TOLERANCE = 1.1
 def _uri(given: str) -> str:
     """One spelling for file:/x and file:///x: Flink prints the one, and a job's id follows from it."""
     return re.sub("^file:/(?!/)", "file:///", given)
+
+
+def _flat(configuration: object) -> object:
+    """The options as they are given. Raises SectionError for nested ones, with the name that they have in one line."""
+    if not isinstance(configuration, Mapping):
+        return configuration
+    options = cast("Mapping[str, object]", configuration)
+    for key, value in options.items():
+        name, below = key, value
+        while isinstance(below, Mapping) and below:
+            first, below = next(iter(cast("Mapping[str, object]", below).items()))
+            name += f".{first}"
+        if name != key:
+            raise SectionError(
+                key, f"is a mapping: write each option in a line of its own, with all of its name: {name}"
+            )
+        if isinstance(value, list | tuple):
+            raise SectionError(key, "is a list: write its entries as one text, with ; between them: first;second")
+    return options
 
 
 def _check_cpu(cpu: float, cpu_limit: float) -> None:
@@ -167,7 +187,7 @@ class FlinkClusterSettings(Section):
     """An image with Flink and the job in /opt/flink/usrlib. Or give `jar`."""
     main_class: JavaClass
     """The class whose main method builds the job."""
-    arguments: tuple[Text, ...] = ()
+    arguments: tuple[Annotated[Text, ARGUMENT], ...] = ()
     """Arguments of the main method, which gets them as they are written."""
     max_parallelism: Annotated[int, Field(ge=1, le=32768)] = 128
     """Upper bound of the parallelism; state can only be restored with the same one (pipeline.max-parallelism)."""
@@ -189,7 +209,7 @@ class FlinkClusterSettings(Section):
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Time between two checkpoints."""
     debug: DebugSettings = DebugSettings()
-    configuration: Mapping[str, Text] = {}
+    configuration: Annotated[Mapping[str, Text], BeforeValidator(_flat)] = {}
     """Further Flink options; those that the platform relies on are refused."""
 
     @model_validator(mode="after")
@@ -244,6 +264,11 @@ class FlinkClusterSettings(Section):
                     f"pod.env.{index}.name", f"{each['name']!r} is from s3.secret: leave one of them out"
                 )
 
+    def argument(self, name: str) -> str | None:
+        """The word after `name` among the arguments, if it is there."""
+        words = dict(zip(self.arguments, self.arguments[1:], strict=False))
+        return words.get(name)
+
     def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
         """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
         storage = f"file://{data}" if self.s3 is None else f"{self.s3.path}/{namespace}/{cluster}"
@@ -267,8 +292,30 @@ class FlinkClusterSettings(Section):
         )
 
 
+# What no two jobs on one Kafka may share, as the reference job and others call it, and what happens if they do.
+_OF_ONE_JOB = {
+    "--transactional-id-prefix": "each would fence off the other's transactions",
+    "--group-id": "each would overwrite the offsets of the other, and the lag that scaling goes by would be neither's",
+}
+
+
 class FlinkSettings(Section):
     """Flink clusters."""
 
     clusters: Mapping[FlinkClusterName, FlinkClusterSettings] = {}
     """Clusters by name."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        for (first, one), (second, other) in combinations(self.clusters.items(), 2):
+            here, there = (each.argument("--bootstrap-servers") for each in (one, other))
+            if here and there and not {*here.split(",")} & {*there.split(",")}:
+                continue  # on another Kafka
+            for name, effect in _OF_ONE_JOB.items():
+                value = other.argument(name)
+                if value is not None and value == one.argument(name):
+                    raise SectionError(
+                        f"clusters.{second}.arguments",
+                        f"{name} {value!r} is that of cluster {first}, too: {effect}; give each its own",
+                    )
+        return self

@@ -34,6 +34,10 @@ def flink(**cluster: Any) -> dict[str, Any]:
     return {"clusters": {"claims": {**JOB, **cluster}}}
 
 
+def jobs(one: list[str], two: list[str]) -> dict[str, Any]:
+    return {"clusters": {"one": {**JOB, "arguments": one}, "two": {**JOB, "arguments": two}}}
+
+
 def loaded_with(config: dict[str, str], secrets: list[str]) -> settings.Settings:
     """What `load` makes of what an engine hands over, in a context of its own."""
 
@@ -213,7 +217,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a list of nothing but a wrong entry": (
         {"logging": {"destinations": {"all": {"elasticsearch": {"urls": ["es"]}}}}},
-        ["streaming-platform:logging.destinations.all.elasticsearch.urls.0:", "'es' does not match"],
+        ["streaming-platform:logging.destinations.all.elasticsearch.urls.0:", "'es' is not a URL"],
     ),
     "text for a boolean": (
         {"dataProtection": "no"},
@@ -270,6 +274,39 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a variable that the platform sets": (
         {"flink": flink(pod={"env": [{"name": "JOB_ID", "value": "1"}]})},
         ["claims.pod.env.0.name:", "'JOB_ID' is taken", "choose another one"],
+    ),
+    "options that are nested": (
+        {"flink": flink(configuration={"metrics": {"reporter": {"prom": {"port": 9249}}}})},
+        ["claims.configuration.metrics:", "is a mapping", "with all of its name: metrics.reporter.prom.port"],
+    ),
+    "an option with a list": (
+        {"flink": flink(configuration={"metrics.reporters": ["a", "b"]})},
+        ["claims.configuration.metrics.reporters:", "is a list", "with ; between them: first;second"],
+    ),
+    "an argument that no process can get": (
+        {"flink": flink(arguments=["a", "b\0c"])},
+        ["claims.arguments.1:", "'b\\x00c'", "NUL"],
+    ),
+    "keys to S3 said twice": (
+        {
+            "flink": flink(
+                s3={"path": "s3://checkpoints", "secret": "minio"},
+                pod={"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "x"}]},
+            )
+        },
+        ["claims.pod.env.0.name:", "'AWS_ACCESS_KEY_ID' is from s3.secret", "leave one of them out"],
+    ),
+    "the directory above savepoints": (
+        {"flink": flink(restoreFrom="file:///flink-data/savepoints")},
+        ["claims.restoreFrom:", "'file:///flink-data/savepoints'", "ends in savepoint-... or chk-..."],
+    ),
+    "two jobs that fence each other off": (
+        {"flink": jobs(["--transactional-id-prefix", "claims"], ["--a", "b", "--transactional-id-prefix", "claims"])},
+        ["flink.clusters.two.arguments:", "'claims' is that of cluster one", "fence off", "give each its own"],
+    ),
+    "two jobs of one group": (
+        {"flink": jobs(["--bootstrap-servers", "a:1,b:2", "--group-id", "x"], ["--group-id", "x"])},
+        ["flink.clusters.two.arguments:", "--group-id 'x' is that of cluster one", "offsets"],
     ),
     "a heap beside Flink's, in a variable": (
         {"flink": flink(pod={"env": [{"name": "_JAVA_OPTIONS", "value": "-Xmx9g"}]})},
@@ -331,6 +368,13 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["streaming-platform:kind:", "'staging'", "use one of cluster, environment"],
     ),
 }
+
+
+def test_jobs_on_other_kafkas_or_with_one_output_topic_do_not_meet() -> None:
+    same = ["--group-id", "x", "--transactional-id-prefix", "x", "--output-topic", "results"]
+    servers = "--bootstrap-servers"
+    environment(flink=jobs([servers, "a:1,b:2", *same], [servers, "c:1", *same]))
+    environment(flink=jobs(["--group-id", "x", *same[4:]], ["--group-id", "y", *same[4:]]))
 
 
 @pytest.mark.parametrize("case", BAD)
