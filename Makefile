@@ -15,7 +15,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-upgrades
+.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ refresh: .venv ## compare a stack with the cluster: STACK=...
 
 down: .venv ## stop the local cluster; DATA=delete deletes its volumes, keys and Pulumi state too
 	@$(LOCAL) --name "$(NAME)" down --data "$(or $(DATA),keep)"
+
+jars: .venv ## build the project's Java: the reference job, and what runs beside each Flink job
+	@$(LOCAL) jars
 
 images: .venv ## pull or build the platform's container images
 	@$(LOCAL) images

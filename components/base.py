@@ -1,5 +1,6 @@
 """What every component shares: labels, child options, volume claims and the shape of pods."""
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -126,14 +127,26 @@ class Children:
             name, metadata=self.metadata(name), automount_service_account_token=False, opts=self.options()
         )
 
-    def config_map(self, name: str, data: Mapping[str, str]) -> k8s.core.v1.ConfigMap:
-        """Files to mount."""
-        return k8s.core.v1.ConfigMap(name, metadata=self.metadata(name), data=dict(data), opts=self.options())
+    def config_map(
+        self, name: str, data: Mapping[str, str], *, binary: Mapping[str, bytes] | None = None
+    ) -> k8s.core.v1.ConfigMap:
+        """Files to mount: texts, and others."""
+        encoded = {file: base64.b64encode(content).decode() for file, content in (binary or {}).items()}
+        return k8s.core.v1.ConfigMap(
+            name,
+            metadata=self.metadata(name),
+            data=dict(data) or None,
+            binary_data=encoded or None,
+            opts=self.options(),
+        )
 
-    def service(self, name: str, ports: Mapping[str, int], *, headless: bool = False) -> k8s.core.v1.Service:
+    def service(
+        self, name: str, ports: Mapping[str, int], *, headless: bool = False, before_ready: bool = False
+    ) -> k8s.core.v1.Service:
         """A Service for ports of the pods, by their names; a headless one gives each pod a name of its own.
 
-        The members of a set must find each other before they are ready: ready is who has a quorum.
+        The members of a set must find each other before they are ready: ready is who has a quorum. Others are reached
+        `before_ready` where asked for.
         """
         spec: k8s.core.v1.ServiceSpecArgsDict = {
             "selector": selector(self.labels),
@@ -144,6 +157,7 @@ class Children:
         }
         if headless:
             spec["cluster_ip"] = "None"
+        if headless or before_ready:
             spec["publish_not_ready_addresses"] = True
         return k8s.core.v1.Service(name, metadata=self.metadata(name, _SKIP_AWAIT), spec=spec, opts=self.options())
 

@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "up": "tools, local Kubernetes, stacks, proof",
         "prove": "10,000 records through the platform",
         "status": "what runs",
+        "jars": "build the project's Java",
         "images": "pull or build the images",
         "env": "print the export lines for pulumi and kubectl",
     }.items():
@@ -37,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
-    from local import platform, prove, testing
+    from local import jars, platform, prove, testing
     from local.pulumi import environment_settings, stack_file
 
     target = platform.Target(arguments.name, arguments.context)
@@ -51,16 +52,15 @@ def _run(arguments: argparse.Namespace) -> int:
             prove.prove(target)
         case "status":
             prove.status(target)
+        case "jars":
+            jars.build_all()
         case "images":
             platform.tell_ways({}, platform.get_images(environment_settings(stack_file("dev")), public=True))
         case "preview":
             platform.preview(target, arguments.stack)
-        case "refresh":
-            with platform.alone(target, "make refresh"):
-                platform.workspace(target).pulumi("refresh", arguments.stack, "--yes")
-        case "destroy":
-            with platform.alone(target, "make destroy"):
-                platform.workspace(target).pulumi("destroy", arguments.stack, "--yes")
+        case "refresh" | "destroy":
+            with platform.alone(target, f"make {arguments.command}"):
+                platform.workspace(target).pulumi(arguments.command, arguments.stack, "--yes")
         case "down":
             if arguments.context:
                 raise LocalError("CONTEXT goes with make destroy STACK=...: make down is for the local cluster only")

@@ -3,19 +3,18 @@
 import hashlib
 import os
 import shlex
-import shutil
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import images, preflight
+from local import images, jars, preflight
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
 from local.paths import ROOT, cache, lock, state, write
 from local.preflight import builds_fluentd, ships_logs
-from local.progress import LocalError, run, say, step
+from local.progress import LocalError, say, step
 from local.pulumi import Workspace, environment_settings, stack_file, stack_names
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
 from preview import engine
@@ -70,22 +69,11 @@ def get_tools(*, node: bool) -> tuple[Path, Mapping[str, str]]:
 
 
 def build_jars(settings: EnvironmentSettings) -> None:
-    """Build the reference job if a Flink cluster of this stack runs it and its sources changed since it was built."""
-    jar = ROOT / "jobs" / "target" / "reference-job.jar"
-    if jar not in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
-        return
-    digest = hashlib.sha256()
-    for path in sorted([ROOT / "jobs" / "pom.xml", *(ROOT / "jobs" / "src").rglob("*.*")]):
-        digest.update(path.read_bytes())
-    stamp = jar.with_suffix(".sources")
-    with lock(cache() / ".jobs.lock"):
-        if jar.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
-            return
-        if not shutil.which("mvn"):
-            raise LocalError("mvn: not found on PATH. Building the reference job needs Java 17 and Maven")
-        with step("reference job: building with Maven"):
-            run(["mvn", "-q", "-B", "-f", ROOT / "jobs" / "pom.xml", "-DskipTests", "package"])
-        stamp.write_text(digest.hexdigest())
+    """Build what the stack's Flink clusters run of this project, where its sources changed since it was built."""
+    if settings.flink.clusters:
+        jars.build(jars.STATE_RECORD)
+    if jars.REFERENCE_JOB.jar in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
+        jars.build(jars.REFERENCE_JOB)
 
 
 def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:

@@ -67,8 +67,8 @@ def _touches(file: str, stack: str, modules: frozenset[str], all_modules: frozen
         return named == stack
     if any(file == each or file.startswith(each) for each in EVERYWHERE):
         return True
-    if path.parts[0] == "jobs":
-        return BUILDERS["environment"] in modules and path.suffix != ".md"  # images are named by what is in their jar
+    if path.parts[0] in ("jobs", "state-record"):  # what is in their jars names images, and replaces pods
+        return BUILDERS["environment"] in modules and path.suffix != ".md"
     if path.parts[0] not in PACKAGES or file in UNREAD:
         return file == PROGRAM
     if file in all_modules:

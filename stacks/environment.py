@@ -15,12 +15,13 @@ from components.kafka.topic import KafkaTopic, TopicArgs
 from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
 from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
-from stacks.settings import EnvironmentSettings, flink_image, log_image
+from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
 
 
 def build(settings: EnvironmentSettings) -> Mapping[str, object]:
-    """Create the stack's resources and return its outputs. Raises SettingsError if a Flink cluster's jar is missing."""
+    """Create the stack's resources and return its outputs. Raises SettingsError if a jar is not built."""
     images = {name: flink_image(settings, name) for name in settings.flink.clusters}
+    record = state_record() if settings.flink.clusters else b""
     namespace = settings.environment
     storage = StorageArgs(storage_class=settings.storage.class_name, protect=settings.data_protection)
     provider = k8s.Provider(
@@ -82,6 +83,7 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
                 settings=cluster,
                 access_mode=settings.storage.access_mode,
                 storage=storage,
+                state_record=record,
                 log_layout=settings.logging.layout,
                 additions=sidecars[name].additions if name in sidecars else PodAdditions(),
             ),

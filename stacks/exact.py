@@ -89,8 +89,9 @@ Context = Annotated[str, Exact(r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\
 Snapshot = Annotated[
     str,
     Exact(
-        r"[a-z][a-z0-9]*:/{1,3}[^/\s][^\s]*/(savepoint-[^/\s]+|chk-[0-9]+)",
+        # What stands behind # only sets a request apart from an equal one.
+        r"([a-z][a-z0-9]*:/{1,3}[^/#\s][^#\s]*/(savepoint-[^/#\s]+|chk-[0-9]+)|nothing)(#\S+)?",
         "the URI of a savepoint or checkpoint itself, which ends in savepoint-... or chk-... "
-        "(file:///flink-data/savepoints/savepoint-1a2b3c-4d5e6f)",
+        "(file:///flink-data/savepoints/savepoint-1a2b3c-4d5e6f), or `nothing`, or one of them with # and any text",
     ),
 ]

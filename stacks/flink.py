@@ -197,11 +197,12 @@ class FlinkClusterSettings(Section):
     failure_detection: FailureDetectionSettings = FailureDetectionSettings()
     pod: PodSettings = PodSettings()
     restore_from: Annotated[Snapshot, AfterValidator(_uri)] | None = None
-    """URI of a savepoint or retained checkpoint to start from, such as file:///flink-data/savepoints/savepoint-1. Leave
-    it in place: the job goes on from its own checkpoints once it has run."""
+    """What to start from instead of the newest state, once: the URI of a savepoint or retained checkpoint, such as
+    file:///flink-data/savepoints/savepoint-1, or `nothing`. Once it was done the job goes on from its own newest state,
+    whether this stays or not. To ask for the same again, add # and any text, such as nothing#2."""
     high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
     """Where JobManagers elect their leader. For `kubernetes` the stack `cluster` must have made the account that may
-    (kubernetesHighAvailability), and checkpoints must lie on the claim."""
+    (kubernetesHighAvailability)."""
     storage_mib: Storage = 10240
     """Claim for checkpoints and high-availability files, in MiB."""
     s3: S3Settings | None = None
@@ -237,12 +238,6 @@ class FlinkClusterSettings(Section):
                 "jobManager.savepointOnStop",
                 "true needs taskManagers.checkpointOnStop: TaskManagers that leave at once take the tasks away whose "
                 "state is being saved; set that to true, or leave this out",
-            )
-        if self.s3 is not None and self.high_availability == "kubernetes":
-            raise SectionError(
-                "highAvailability",
-                "'kubernetes' finds the state of the version before on the cluster's claim, whose place s3 takes: "
-                "use zookeeper, or leave s3 out",
             )
         try:
             flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
@@ -287,6 +282,8 @@ class FlinkClusterSettings(Section):
             ha_storage=f"{storage}/ha",
             checkpoint_storage=f"{storage}/checkpoints",
             savepoint_storage=f"{storage}/savepoints",
+            state_record=f"{storage}/record",
+            restore_from=self.restore_from,
             s3=self.s3 and S3Access(endpoint=self.s3.endpoint, path_style=self.s3.path_style_access),
             extra=self.configuration,
         )

@@ -41,10 +41,12 @@ __all__ = [
     "read_file",
     "schema",
     "stack_file",
+    "state_record",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent
 
+STATE_RECORD = ROOT / "state-record" / "target" / "state-record.jar"
 OVERLAY = "STREAMING_PLATFORM_SETTINGS"
 """The variable with what only this platform knows, {stack: {setting: value}} as JSON; `make` and `make env` set it."""
 
@@ -156,6 +158,16 @@ def flink_image(settings: EnvironmentSettings, cluster: str) -> str:
         )
     images = settings.images
     return job_image(registry=images.registry, cluster=cluster, flink=images.flink, jar=jar.read_bytes())
+
+
+def state_record() -> bytes:
+    """The jar that finds and records what a Flink job goes on from. Raises SettingsError if it is not built."""
+    if not STATE_RECORD.is_file():
+        raise SettingsError(
+            f"{STATE_RECORD.relative_to(ROOT)} is not there, which every Flink cluster needs: build it with "
+            "`make jars` (Java 17 and Maven)"
+        )
+    return STATE_RECORD.read_bytes()
 
 
 def log_image(settings: EnvironmentSettings) -> str:

@@ -14,7 +14,7 @@ from components.base import Children, Expanded, PodAdditions, StorageArgs, check
 from components.flink.autoscaling import autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, render
 from components.flink.log4j import Layout, log4j_console
-from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, FlinkPods, scripts
+from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, STATE_RECORD, FlinkPods, scripts
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
 from stacks.flink import FlinkClusterSettings
 from stacks.pods import PodSettings
@@ -35,8 +35,8 @@ class FlinkClusterArgs:
     """`image` has Flink, and the job in /opt/flink/usrlib; `zookeeper` is `host:port[,host:port...]`.
 
     `access_mode` is that of the one claim that all pods share. `log_layout` is what Flink writes: lines, or one JSON
-    document for each event. `additions` come into the pods of both roles, after
-    what `settings.pod` says.
+    document for each event. `state_record` is the jar that state-record/ makes. `additions` come into the pods of both
+    roles, after what `settings.pod` says.
     """
 
     namespace: str
@@ -45,6 +45,7 @@ class FlinkClusterArgs:
     settings: FlinkClusterSettings
     access_mode: str
     storage: StorageArgs
+    state_record: bytes
     log_layout: Layout = "text"
     additions: PodAdditions = field(default_factory=PodAdditions)
 
@@ -83,24 +84,25 @@ class FlinkCluster(pulumi.ComponentResource):
             account=LEADER_ACCOUNT if kubernetes else f"{name}-flink",
             config=f"{name}-config",
             scripts=f"{name}-scripts",
+            library=f"{name}-library",
             claim=None if args.settings.s3 else f"{name}-data",
-            cluster=configuration["high-availability.cluster-id"],
-            job_id=job_id(args.namespace, name, args.settings.restore_from),
+            job_id=job_id(args.namespace, name),
             rest=f"{self.service}:{REST_PORT}",
             leases=leases,
             settings=args.settings,
-            texts=files | programs,
+            texts=files | programs | {STATE_RECORD: hashlib.sha256(args.state_record).hexdigest()},
             additions=_additions(args.settings.pod) + args.additions,
         )
         shared = self._children("cluster")
         needs: list[pulumi.Resource] = [
             shared.config_map(pods.config, files),
             shared.config_map(pods.scripts, programs),
+            shared.config_map(pods.library, {}, binary={STATE_RECORD: args.state_record}),
         ]
         if leases is None:
             needs.append(shared.service_account(pods.account))
         else:
-            needs += _leases(shared, name, leases, pods.job_id)
+            needs += _leases(shared, name, leases)
         if pods.claim is not None:
             volume = claim_spec(args.settings.storage_mib, args.access_mode, args.storage)
             # A cluster may be deleted, and its checkpoints stay: one of the same name goes on from them.
@@ -119,7 +121,8 @@ class FlinkCluster(pulumi.ComponentResource):
     def _job_managers(self, pods: FlinkPods, needs: Sequence[pulumi.Resource]) -> None:
         children = self._children("jobmanager")
         replicas = self._args.settings.job_manager.replicas
-        children.service(self.service, JOB_MANAGER_PORTS)
+        # Also while the job does not run: that is when somebody wants to look.
+        children.service(self.service, JOB_MANAGER_PORTS, before_ready=True)
         if replicas > 1:
             children.disruption_budget(self.job_manager)
         self._deployment(self.job_manager, children, pods.job_manager(children.labels), needs, replicas)
@@ -171,22 +174,19 @@ class FlinkCluster(pulumi.ComponentResource):
         )
 
 
-def job_id(namespace: str, cluster: str, restore_from: str | None) -> str:
+def job_id(namespace: str, cluster: str) -> str:
     """The id of the job, in 32 hexadecimal digits: Flink keeps a job's checkpoints under it.
 
-    It stays the same over upgrades. A job that starts from a named savepoint is another one, as the checkpoints of the
-    one before would go before the savepoint.
+    It stays the same over upgrades, and whatever state the job went back to.
     """
-    identity = "/".join([namespace, cluster, restore_from or ""])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+    # The last part was, once, what the job started from.
+    return hashlib.sha256(f"{namespace}/{cluster}/".encode()).hexdigest()[:32]
 
 
 def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], str]:
-    """What goes into config.yaml, and the version of the job. Each version has a place of its own for its job graph.
+    """What goes into config.yaml, and the version of the job.
 
-    With high availability on, a JobManager restores the job as it was stored: a new image, argument or option would be
-    ignored without a word. Where the graph of this very version is not stored, it runs the main method, and Flink goes
-    on from the job's latest checkpoint, whose place is the same for all versions.
+    Processes of two versions do not work together: each version has a place of its own where it finds its leader.
     """
     settings = args.settings
     configuration = flink_configuration(
@@ -196,18 +196,14 @@ def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], s
     surroundings = settings.pod.model_dump_json(include={"env", "volumes", "volume_mounts"})
     words = (args.image, settings.main_class, surroundings, *settings.arguments)
     version = checksum({"config.yaml": render(configuration), "job": "\0".join(words)})
-    if settings.high_availability == "kubernetes":
-        return configuration, version
-    plans = {"high-availability.zookeeper.path.execution-plans": f"/execution-plans-{version}"}
-    return {**configuration, **plans}, version
+    place = f"{configuration['high-availability.cluster-id']}/{version}"
+    return {**configuration, "high-availability.cluster-id": place}, version
 
 
 def _lease_id(name: str, version: str, parent: pulumi.Resource) -> pulumi.Output[str]:
     """What JobManagers in Kubernetes elect their leader under: a new one for each change of version.
 
-    One ConfigMap has the leader, the graph and the pointers to checkpoints, and nothing that could be set apart. An
-    update that fails leaves those of the version before: an id that followed from the version alone would lead whoever
-    goes back to it to pointers that are older than the newest checkpoint.
+    It names a ConfigMap of this stack, which goes with its version.
     """
     made = random.RandomId(
         f"{name}-leases", byte_length=4, keepers={"version": version}, opts=pulumi.ResourceOptions(parent=parent)
@@ -215,37 +211,32 @@ def _lease_id(name: str, version: str, parent: pulumi.Resource) -> pulumi.Output
     return made.hex.apply(lambda digits: f"{name}-{digits}")
 
 
-def _leases(children: Children, name: str, leases: pulumi.Output[str], job: str) -> list[pulumi.Resource]:
-    """The ConfigMaps in which JobManagers elect a leader and keep pointers: by the names and labels that Flink gives.
+def _leases(children: Children, name: str, leases: pulumi.Output[str]) -> list[pulumi.Resource]:
+    """The ConfigMap in which JobManagers elect a leader: by the name and labels that Flink gives.
 
-    Flink would make them itself, and leave them behind: those of a version that was replaced go with it. They hold a
-    lease that is over, as Flink does not take one without any; what Flink writes into them is its own.
+    Flink would make it itself, and leave it behind: that of a version that was replaced goes with it. It holds a lease
+    that is over, as Flink does not take one without any; what Flink writes into it is its own.
     """
     namespace = children.namespace
     # Where the administrator did not make the account, this fails at once and says so; pods would never come.
     account = k8s.core.v1.ServiceAccount.get(
         f"{name}-{LEADER_ACCOUNT}", f"{namespace}/{LEADER_ACCOUNT}", pulumi.ResourceOptions(parent=children.parent)
     )
-    return [
-        account,
-        *(
-            k8s.core.v1.ConfigMap(
-                f"{name}-{lease}-lease",
-                metadata={
-                    **children.metadata("", {"control-plane.alpha.kubernetes.io/leader": _LEASE_OVER}),
-                    "name": pulumi.Output.concat(leases, f"-{suffix}-config-map"),
-                    "labels": {
-                        **children.labels,
-                        "app": leases,
-                        "configmap-type": "high-availability",
-                        "type": "flink-native-kubernetes",
-                    },
-                },
-                opts=children.options(ignore_changes=["data", "metadata.annotations", "metadata.labels"]),
-            )
-            for lease, suffix in (("cluster", "cluster"), ("job", job))
-        ),
-    ]
+    lease = k8s.core.v1.ConfigMap(
+        f"{name}-cluster-lease",
+        metadata={
+            **children.metadata("", {"control-plane.alpha.kubernetes.io/leader": _LEASE_OVER}),
+            "name": pulumi.Output.concat(leases, "-cluster-config-map"),
+            "labels": {
+                **children.labels,
+                "app": leases,
+                "configmap-type": "high-availability",
+                "type": "flink-native-kubernetes",
+            },
+        },
+        opts=children.options(ignore_changes=["data", "metadata.annotations", "metadata.labels"]),
+    )
+    return [account, lease]
 
 
 def _additions(settings: PodSettings) -> PodAdditions:

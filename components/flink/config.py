@@ -28,7 +28,9 @@ REST_PORT = 8081  # JobManager: REST API and UI
 TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
+CONF_DIR = "/opt/flink/conf"  # of each container alone: a copy of the configuration, and what the record leaves there
 LOG_DIR = "/opt/flink/log"
+HIGH_AVAILABILITY_FACTORY = "streaming.state.RecordedHighAvailabilityFactory"  # of the jar that state-record/ makes
 
 # Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.
 JOB_MANAGER_SESSION_SECONDS = 4
@@ -64,17 +66,25 @@ _MEMORY = "the container's limit follows from the sizes: set"
 _ROCKSDB = "state would grow beyond managed memory, until the kernel kills the TaskManager: leave it out, and set"
 _KEYS = "whoever reads the ConfigMap would know it: put it into a Secret, and set s3.secret"
 _REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
+_SLOTS = "a reactive cluster uses every slot: set taskManagers.min, max and slots"
 _UNSAFE = "the REST port has no authentication: leave it out"
+_RECORD = "what a job goes on from, and whether it does, follows from its state record: leave it out"
 _VOLUME = "checkpoints lie on the cluster's volume, or where s3.path says: leave it out"
 _REMEDIES = {
     "blob.server.port": _ADDRESS,
     "env.java.opts": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
     "env.java.opts.all": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
     "execution.checkpointing.dir": _VOLUME,
+    "execution.checkpointing.externalized-checkpoint-retention": _RECORD,
     "execution.checkpointing.interval": "set checkpointIntervalSeconds",
     "execution.checkpointing.savepoint-dir": _VOLUME,
     "execution.savepoint.path": "set restoreFrom",
+    "execution.shutdown-on-application-finish": _RECORD,
+    "execution.shutdown-on-attached-exit": _RECORD,
+    "execution.state-recovery.claim-mode": _RECORD,
     "execution.state-recovery.path": "set restoreFrom",
+    "execution.submit-failed-job-on-application-error": _RECORD,
+    "execution.terminate-application-on-any-job-exception": _RECORD,
     "heartbeat.": _DETECTION,
     "high-availability": _HIGH_AVAILABILITY,
     "high-availability.": _HIGH_AVAILABILITY,
@@ -91,8 +101,10 @@ _REMEDIES = {
     "jobmanager.web.": "an old name: use rest.* or web.*",
     "kubernetes.": _HIGH_AVAILABILITY,
     "metrics.internal.query-service.port": _ADDRESS,
-    "parallelism.default": "a reactive cluster uses every slot: set taskManagers.min, max and slots",
+    "parallelism.default": _SLOTS,
+    "pipeline.jobvertex-parallelism-overrides": _SLOTS,
     "pipeline.max-parallelism": "set maxParallelism",
+    "platform.": _RECORD,
     "recovery.": "an old name: use high-availability.zookeeper.client.*",
     "rest.address": _ADDRESS,
     "rest.bind-address": _ADDRESS,
@@ -154,9 +166,10 @@ class S3Access:
 class FlinkConfigurationSpec:
     """What the configuration of one reactive cluster follows from.
 
-    `zookeeper_quorum` is `host:port[,host:port...]`, or None for high availability in Kubernetes' own API. `*_storage`
-    are URIs that every pod of the cluster sees, `s3` says how to reach those that begin with `s3:`, `extra` are a
-    user's own Flink options. `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
+    `restore_from` is what a user asks the job to start from, once. `zookeeper_quorum` is `host:port[,host:port...]`, or
+    None for high availability in Kubernetes' own API. `*_storage` are URIs that every pod of the cluster sees, as is
+    `state_record`; `s3` says how to reach those that begin with `s3:`, `extra` are a user's own Flink options.
+    `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
     """
 
     namespace: str
@@ -173,6 +186,8 @@ class FlinkConfigurationSpec:
     ha_storage: str
     checkpoint_storage: str
     savepoint_storage: str
+    state_record: str
+    restore_from: str | None
     s3: S3Access | None
     extra: Mapping[str, str]
 
@@ -221,9 +236,12 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "jobmanager.bind-host": "0.0.0.0",
         "taskmanager.bind-host": "0.0.0.0",
         "rest.bind-address": "0.0.0.0",
-        # Whoever reaches the REST port could otherwise run code or stop the job: it has no authentication.
+        # Whoever reaches the REST port could otherwise run code. What else changes anything needs the cluster's token
+        # (state-record/), so that a button for it would do nothing.
         "web.submit.enable": "false",
         "web.cancel.enable": "false",
+        # Default: one thread for each core. In a pod of one core a call that hangs would stop the JobManager.
+        "jobmanager.io-pool.size": "4",
         **flink_options(spec.job_manager),
         **flink_options(spec.task_manager),
         "taskmanager.numberOfTaskSlots": str(spec.slots),
@@ -273,8 +291,15 @@ def _backend(given: str | None, memory: TaskManagerMemory) -> str | None:
 
 
 def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
-    """Leader election and job metadata outside of the JobManager: it can die."""
+    """Leader election outside of the JobManager, which can die; what the job goes on from is in the state record."""
     return {
+        "high-availability.type": HIGH_AVAILABILITY_FACTORY,
+        "platform.election": "kubernetes" if spec.zookeeper_quorum is None else "zookeeper",
+        "platform.state-record": spec.state_record,
+        "platform.local-directory": CONF_DIR,
+        **({} if spec.restore_from is None else {"platform.restore-from": spec.restore_from}),
+        # Default true: the process ends with its job, and would be started again, and the job with it.
+        "execution.shutdown-on-application-finish": "false",
         # The default is /default for every cluster: two of them would fight over one job.
         "high-availability.cluster-id": f"/{spec.cluster}",
         "high-availability.storageDir": spec.ha_storage,
@@ -292,7 +317,6 @@ def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
 def _zookeeper(quorum: str) -> dict[str, str]:
     client = "high-availability.zookeeper.client"
     return {
-        "high-availability.type": "zookeeper",
         "high-availability.zookeeper.quorum": quorum,
         "high-availability.zookeeper.path.root": "/flink",
         # A dead JobManager's session must end before the next can lead: 60 s by default. A live one must get a ping
@@ -312,7 +336,6 @@ def _zookeeper(quorum: str) -> dict[str, str]:
 def _kubernetes(spec: FlinkConfigurationSpec) -> dict[str, str]:
     election = "high-availability.kubernetes.leader-election"
     return {
-        "high-availability.type": "kubernetes",
         "kubernetes.namespace": spec.namespace,
         # A dead JobManager's lease must end before the next can lead, and the next must look: 15 s and 5 s by default.
         # A live one gives up where it cannot renew its own in time (default 15 s), so before others may take it.

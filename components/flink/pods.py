@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from components.base import Expanded, PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
     BLOB_PORT,
+    CONF_DIR,
     JOB_MANAGER_SESSION_SECONDS,
     LOG_DIR,
     METRICS_PORT,
@@ -24,6 +25,7 @@ from stacks.flink import FlinkClusterSettings, JobManagerSettings, TaskManagerSe
 
 USER = 9999  # of the image
 DATA_DIR = "/flink-data"
+STATE_RECORD = "state-record.jar"
 _STATE_DIR = "/flink-state"
 _S3_PLUGIN = "/opt/flink/plugins/s3"
 _PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
@@ -51,17 +53,17 @@ def scripts() -> dict[str, str]:
 class FlinkPods:
     """What the pods of both roles follow from.
 
-    `config` and `scripts` name ConfigMaps, `claim` the volume that the pods share, if they do. `cluster` is their place
-    in the high-availability services, `rest` is host:port of the JobManager's REST API, `leases` is what the
-    leader is elected under where that is in Kubernetes, `texts` is all that is mounted from ConfigMaps.
+    `config`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do. `rest` is
+    host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is in
+    Kubernetes, `texts` is all that is mounted from ConfigMaps.
     """
 
     image: str
     account: str
     config: str
     scripts: str
+    library: str
     claim: str | None
-    cluster: str
     job_id: str
     rest: str
     leases: pulumi.Input[str] | None
@@ -86,26 +88,24 @@ class FlinkPods:
                 *("--job-classname", settings.main_class, "--", *settings.arguments),
             ],
             JOB_MANAGER_PORTS,
-            alive="rest",
-            # Answers while some JobManager leads; until then 503.
-            ready={"http_get": {"path": "/overview", "port": "rest"}},
+            started={"tcp_socket": {"port": "rest"}},
+            # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
+            alive={"http_get": {"path": "/config", "port": "rest"}},
+            # The job runs, whoever leads.
+            ready={"exec_": {"command": ["bash", f"{_PLATFORM_DIR}/scripts/ready.sh"]}},
             saves=saves,
-            env={
-                "CHECKPOINTS": f"{DATA_DIR}/checkpoints" if self.claim else "",
-                "RESTORE_FROM": settings.restore_from or "",
-                "STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else "",
-            },
+            env={"STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else ""},
         )
         return self._template(labels, main, saves)
 
     def task_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
         """As many as the autoscaler wants."""
         settings = self.settings
-        saves: dict[str, int] = {}
-        if settings.task_managers.checkpoint_on_stop:
-            # Where a savepoint is being taken, the checkpoint waits for its end, and the tasks must stay for so long.
-            slow = settings.job_manager.savepoint_on_stop
-            saves["checkpoint"] = _SAVEPOINT_SECONDS if slow else _CHECKPOINT_SECONDS
+        saves = {"checkpoint": _CHECKPOINT_SECONDS} if settings.task_managers.checkpoint_on_stop else {}
+        if settings.job_manager.savepoint_on_stop:
+            # The JobManager may be about to take one, and the tasks whose state it saves must stay for so long.
+            saves["others"] = _SAVEPOINT_SECONDS
+        listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": "rpc"}}
         # Without blanks: the public image's scripts take an option with one apart.
         options = {
             # The pod's address, not its name, which resolves nowhere else.
@@ -123,8 +123,9 @@ class FlinkPods:
             "start.sh",
             ["taskmanager", *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}")))],
             _TASK_MANAGER_PORTS,
-            alive="rpc",
-            ready={"tcp_socket": {"port": "rpc"}},
+            started=listens,
+            alive=listens,
+            ready=listens,
             saves=saves,
             env={"STATE": _STATE_DIR},
             mounts=[self._state_mount()],
@@ -157,6 +158,7 @@ class FlinkPods:
             volumes=[
                 {"name": "platform-conf", "config_map": {"name": self.config}},
                 {"name": "platform-scripts", "config_map": {"name": self.scripts}},
+                {"name": "platform-library", "config_map": {"name": self.library}},
                 self._data_volume(),
                 # Log files of at most 160 MiB (log4j-console.properties), the collector's of 50, and a crash report.
                 {"name": "log", "empty_dir": {"size_limit": "256Mi"}},
@@ -246,16 +248,15 @@ class FlinkPods:
         args: list[str],
         numbers: Mapping[str, int],
         *,
-        alive: str,
+        started: k8s.core.v1.ProbeArgsDict,
+        alive: k8s.core.v1.ProbeArgsDict,
         ready: k8s.core.v1.ProbeArgsDict,
         saves: Mapping[str, int],
         env: Mapping[str, str],
         mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
     ) -> k8s.core.v1.ContainerArgsDict:
-        listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": alive}}
         variables = {
-            "CLUSTER": self.cluster,
-            "DATA": DATA_DIR if self.claim else "",
+            "S3": "" if self.claim else "true",
             "JOB_ID": self.job_id,
             "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
             "REST": self.rest,
@@ -264,6 +265,8 @@ class FlinkPods:
         spec: k8s.core.v1.ContainerArgsDict = {
             "name": name,
             "image": self.image,
+            # Why a process does not come up is in its last lines, and in what the state record says.
+            "termination_message_policy": "FallbackToLogsOnError",
             "command": ["bash", f"{_PLATFORM_DIR}/scripts/{script}"],
             "args": args,
             "env": [
@@ -277,13 +280,19 @@ class FlinkPods:
             "ports": ports(numbers),
             "resources": resources(sizes.container_mib, sizes.cpu, sizes.cpu_limit),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
-            "startup_probe": {**listens, "period_seconds": 1, "failure_threshold": 240},
-            "liveness_probe": {**listens, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
+            "startup_probe": {**started, "period_seconds": 1, "failure_threshold": 240},
+            "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
             "readiness_probe": {**ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
             "volume_mounts": [
                 {"name": "platform-conf", "mount_path": f"{_PLATFORM_DIR}/conf", "read_only": True},
                 {"name": "platform-scripts", "mount_path": f"{_PLATFORM_DIR}/scripts", "read_only": True},
-                {"name": "conf", "mount_path": "/opt/flink/conf"},
+                {
+                    "name": "platform-library",
+                    "mount_path": f"/opt/flink/lib/{STATE_RECORD}",
+                    "sub_path": STATE_RECORD,
+                    "read_only": True,
+                },
+                {"name": "conf", "mount_path": CONF_DIR},
                 {"name": "data", "mount_path": DATA_DIR if self.claim else _S3_PLUGIN},
                 {"name": "log", "mount_path": LOG_DIR},
                 *mounts,

@@ -49,6 +49,8 @@ SPEC = FlinkConfigurationSpec(
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
     savepoint_storage="file:///flink-data/savepoints",
+    state_record="file:///flink-data/record",
+    restore_from=None,
     s3=None,
     extra={},
 )

@@ -34,6 +34,8 @@ SPEC = FlinkConfigurationSpec(
     ha_storage="file:///flink-data/ha",
     checkpoint_storage="file:///flink-data/checkpoints",
     savepoint_storage="file:///flink-data/savepoints",
+    state_record="file:///flink-data/record",
+    restore_from=None,
     s3=None,
     extra={},
 )
@@ -120,6 +122,9 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("heartbeat.timeout", "failureDetection"),
         ("heartbeat.rpc-failure-threshold", "failureDetection"),
         ("high-availability.zookeeper.path.execution-plans", "set highAvailability"),
+        ("platform.state-record", "state record"),
+        ("execution.shutdown-on-application-finish", "state record"),
+        ("execution.state-recovery.claim-mode", "state record"),
         ("io.tmp.dirs", "taskManagers.stateDirectory"),
         ("scheduler-mode", "reactive mode"),
         ("parallelism.default", "taskManagers.min"),
@@ -169,6 +174,8 @@ def test_every_option_that_follows_from_settings_does() -> None:
             ha_storage="s3://ops/ha",
             checkpoint_storage="s3://ops/checkpoints",
             savepoint_storage="s3://ops/savepoints",
+            state_record="s3://ops/record",
+            restore_from="s3://ops/savepoints/savepoint-1",
             s3=S3Access(endpoint="http://minio:9000", path_style=True),
             extra={},
         )
@@ -188,6 +195,8 @@ def test_every_option_that_follows_from_settings_does() -> None:
         "high-availability.zookeeper.quorum": "a:1,b:2",
         "high-availability.cluster-id": "/orders",
         "high-availability.storageDir": "s3://ops/ha",
+        "platform.state-record": "s3://ops/record",
+        "platform.restore-from": "s3://ops/savepoints/savepoint-1",
         "s3.endpoint": "http://minio:9000",
         "s3.path.style.access": "true",
         "pipeline.max-parallelism": "128",
@@ -201,7 +210,8 @@ def test_every_option_that_follows_from_settings_does() -> None:
 
 def test_leaders_are_elected_in_kubernetes_where_there_is_no_zookeeper() -> None:
     in_zookeeper, configuration = flink_configuration(SPEC), flink_configuration(replace(SPEC, zookeeper_quorum=None))
-    assert configuration["high-availability.type"] == "kubernetes"
+    assert configuration["platform.election"] == "kubernetes"
+    assert configuration["high-availability.type"] == in_zookeeper["high-availability.type"]
     assert configuration["kubernetes.namespace"] == "dev"
     assert not any("zookeeper" in key for key in configuration)
     assert {key for key in in_zookeeper.keys() - configuration.keys() if "zookeeper" not in key} == set()

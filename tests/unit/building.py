@@ -56,6 +56,7 @@ def flink_args(*, protect: bool = False, **settings: Any) -> FlinkClusterArgs:
         settings=FlinkClusterSettings.model_validate_json(document),
         access_mode="ReadWriteMany",
         storage=StorageArgs(storage_class=None, protect=protect),
+        state_record=b"jar",
     )
 
 

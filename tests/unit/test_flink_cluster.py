@@ -37,7 +37,7 @@ def options(container: dict[str, Any]) -> dict[str, str]:
 def test_the_job_manager_runs_the_job_under_its_pods_address() -> None:
     recording = building.flink(arguments=["--topic", "events", "--count", 3])
     assert containers(recording)["jobmanager"]["args"] == [
-        *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-id", job_id("dev", "claims", None)),
+        *("standalone-job", "-D", "jobmanager.rpc.address=$(POD_IP)", "--job-id", job_id("dev", "claims")),
         *("--job-classname", "com.example.Job", "--", "--topic", "events", "--count", "3"),
     ]
 
@@ -154,9 +154,12 @@ def test_high_availability_files_and_checkpoints_lie_on_the_shared_claim() -> No
     assert claim == {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "5Gi"}}}
 
 
-def plans(recording: Recording) -> str:
-    config = yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
-    return config["high-availability.zookeeper.path.execution-plans"]
+def config_of(recording: Recording) -> dict[str, str]:
+    return yaml.safe_load(recording.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
+
+
+def place(recording: Recording) -> str:
+    return config_of(recording)["high-availability.cluster-id"]
 
 
 @pytest.mark.parametrize(
@@ -169,12 +172,13 @@ def plans(recording: Recording) -> str:
         {"pod": {"env": [{"name": "MODE", "value": "fast"}]}},
     ],
 )
-def test_each_version_of_a_job_stores_its_graph_in_a_place_of_its_own(
+def test_each_version_of_a_job_finds_its_leader_in_a_place_of_its_own(
     default: Recording, change: dict[str, Any]
 ) -> None:
     other = building.flink(**change)
-    assert plans(other) != plans(default)
-    assert plans(building.flink(**change)) == plans(other)
+    assert place(other) != place(default)
+    assert place(other).startswith("/claims/")
+    assert place(building.flink(**change)) == place(other)
 
 
 def test_a_standby_is_made_for_a_quick_start_and_the_users_own_options_come_last() -> None:
@@ -190,19 +194,51 @@ def test_a_standby_is_made_for_a_quick_start_and_the_users_own_options_come_last
     assert "TieredStopAtLevel" not in config["env.java.opts.taskmanager"]
 
 
-def test_a_change_that_is_not_the_jobs_keeps_its_graph(default: Recording) -> None:
-    assert plans(building.flink(taskManagers={"max": 9, "cpu": 0.7}, pod={"priorityClass": "high"})) == plans(default)
+def test_a_change_that_is_not_the_jobs_keeps_its_place(default: Recording) -> None:
+    assert place(building.flink(taskManagers={"max": 9, "cpu": 0.7}, pod={"priorityClass": "high"})) == place(default)
 
 
-def test_the_job_keeps_its_id_unless_it_starts_from_a_named_savepoint() -> None:
-    ids = {job_id("dev", "claims", None), job_id("ops", "claims", None), job_id("dev", "claims", "s3://b/savepoint-1")}
+def test_the_job_keeps_its_id_whatever_it_starts_from(default: Recording) -> None:
+    ids = {job_id("dev", "claims"), job_id("ops", "claims"), job_id("dev", "orders")}
     assert len(ids) == 3
     assert all(len(each) == 32 and int(each, 16) for each in ids)
-    recording = building.flink(restoreFrom="file:///flink-data/savepoints/savepoint-1")
-    main = containers(recording)["jobmanager"]
-    assert env(main)["RESTORE_FROM"] == "file:///flink-data/savepoints/savepoint-1"
-    assert env(main)["JOB_ID"] == job_id("dev", "claims", "file:///flink-data/savepoints/savepoint-1")
-    assert env(main)["JOB_ID"] in main["args"]
+    named = "file:///flink-data/savepoints/savepoint-1"
+    back = building.flink(restoreFrom=named)
+    assert config_of(back)["platform.restore-from"] == named
+    assert "platform.restore-from" not in config_of(default)
+    for recording in (default, back):
+        main = containers(recording)["jobmanager"]
+        assert env(main)["JOB_ID"] == job_id("dev", "claims")
+        assert env(main)["JOB_ID"] in main["args"]
+
+
+@pytest.mark.parametrize("more", [{}, {"highAvailability": "kubernetes"}, {"s3": {"path": "s3://checkpoints"}}])
+def test_what_a_job_goes_on_from_is_found_by_the_record_beside_its_state(more: dict[str, Any]) -> None:
+    recording = building.flink(**more)
+    config = config_of(recording)
+    assert config["high-availability.type"] == "streaming.state.RecordedHighAvailabilityFactory"
+    assert config["platform.election"] == more.get("highAvailability", "zookeeper")
+    storage = config["execution.checkpointing.dir"].removesuffix("/checkpoints")
+    assert config["platform.state-record"] == f"{storage}/record"
+    assert recording.inputs("ConfigMap", "claims-library")["binaryData"] == {"state-record.jar": "amFy"}
+    for name, container in containers(recording).items():
+        mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+        assert mounts["/opt/flink/lib/state-record.jar"]["subPath"] == "state-record.jar", name
+        assert mounts[config["platform.local-directory"]]["name"] == "conf", name
+
+
+def test_another_record_replaces_the_pods(default: Recording) -> None:
+    other = record(lambda: FlinkCluster("claims", replace(building.flink_args(), state_record=b"other")))
+    for (name, before), (_, after) in zip(default.pod_templates(), other.pod_templates(), strict=True):
+        assert before["metadata"]["annotations"] != after["metadata"]["annotations"], name
+
+
+def test_a_job_manager_is_ready_while_the_job_runs_and_alive_while_it_answers(default: Recording) -> None:
+    main = containers(default)["jobmanager"]
+    assert main["readinessProbe"]["exec"]["command"][1] == "/opt/platform/scripts/ready.sh"
+    assert main["livenessProbe"]["httpGet"] == {"path": "/config", "port": "rest"}
+    assert main["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    assert default.inputs("Service", "claims-jobmanager")["spec"]["publishNotReadyAddresses"] is True
 
 
 def test_processes_save_state_before_they_stop_and_have_the_time_for_it(default: Recording) -> None:
@@ -211,7 +247,7 @@ def test_processes_save_state_before_they_stop_and_have_the_time_for_it(default:
         (default, "jobmanager", ["checkpoint=10"], 20),
         (default, "taskmanager", ["checkpoint=10"], 20),
         (saving, "jobmanager", ["savepoint=300", "checkpoint=10"], 320),
-        (saving, "taskmanager", ["checkpoint=300"], 310),  # its checkpoint waits for the savepoint
+        (saving, "taskmanager", ["checkpoint=10", "others=300"], 320),  # the savepoint needs its tasks
         (building.flink(taskManagers={"checkpointOnStop": False}), "taskmanager", [], 10),
     ):
         hook = containers(recording)[role].get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
@@ -328,11 +364,6 @@ def test_a_users_options_reach_flink_and_restart_it(default: Recording) -> None:
         assert before["metadata"]["annotations"] != after["metadata"]["annotations"], name
 
 
-def test_ready_is_the_job_manager_when_some_job_manager_leads(default: Recording) -> None:
-    probe = containers(default)["jobmanager"]["readinessProbe"]
-    assert probe["httpGet"] == {"path": "/overview", "port": "rest"}
-
-
 def test_the_autoscaler_scales_on_the_task_managers_container_alone() -> None:
     recording = building.flink(taskManagers={"min": 2, "max": 5}, autoscaling={"cpuPercent": 60})
     spec = recording.inputs("HorizontalPodAutoscaler", "claims-taskmanager")["spec"]
@@ -423,13 +454,12 @@ def test_each_change_of_version_elects_its_leader_in_new_configmaps_which_go_wit
     ids = [recording.inputs("RandomId", "claims-leases") for recording in (one, other)]
     assert ids[0]["keepers"] != ids[1]["keepers"]
     assert building.flink(**KUBERNETES).inputs("RandomId", "claims-leases") == ids[0]
-    for lease in ("cluster", job_id("dev", "claims", None)):
-        made = one.one("ConfigMap", f"claims-{building.LEASES}-{lease}-config-map")
-        assert made.inputs["metadata"]["labels"]["app"] == f"claims-{building.LEASES}"
-        record = json.loads(made.inputs["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"])
-        assert (record["holderIdentity"], record["renewTime"][:4]) == ("", "1970")
-        # All that Flink writes: nothing is left that an update could fight about.
-        assert set(made.ignore_changes) == {"data", "metadata.annotations", "metadata.labels"}
+    made = one.one("ConfigMap", f"claims-{building.LEASES}-cluster-config-map")
+    assert made.inputs["metadata"]["labels"]["app"] == f"claims-{building.LEASES}"
+    lease = json.loads(made.inputs["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"])
+    assert (lease["holderIdentity"], lease["renewTime"][:4]) == ("", "1970")
+    # All that Flink writes: nothing is left that an update could fight about.
+    assert set(made.ignore_changes) == {"data", "metadata.annotations", "metadata.labels"}
     for name, container in containers(one).items():
         assert env(container)["LEASES"] == f"claims-{building.LEASES}", name
 
@@ -451,7 +481,7 @@ def test_pods_with_checkpoints_in_s3_share_no_volume() -> None:
     assert config["high-availability.storageDir"] == "s3://checkpoints/flink/dev/claims/ha"
     for name, container in containers(recording).items():
         variables = env(container)
-        assert variables["DATA"] == variables.get("CHECKPOINTS", "") == "", name
+        assert variables["S3"] == "true", name
         assert variables["AWS_ACCESS_KEY_ID"] == {"secretKeyRef": {"name": "minio", "key": "access-key-id"}}
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         assert mounts["data"] == "/opt/flink/plugins/s3", name

@@ -175,9 +175,9 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"flink": {"clusters": {"claims": {"mainClass": "Job"}}}},
         ["streaming-platform:flink.clusters.claims.jar:", "neither is given", "exactly one of jar and image"],
     ),
-    "leaders in Kubernetes without the claim": (
-        {"flink": flink(highAvailability="kubernetes", s3={"path": "s3://checkpoints"})},
-        ["streaming-platform:flink.clusters.claims.highAvailability:", "whose place s3 takes", "leave s3 out"],
+    "a state that is none": (
+        {"flink": flink(restoreFrom="file:///flink-data/savepoints")},
+        ["streaming-platform:flink.clusters.claims.restoreFrom:", "'file:///flink-data/savepoints'", "savepoint-"],
     ),
     "a bucket without its scheme": (
         {"flink": flink(s3={"path": "checkpoints"})},

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Starts a Flink process: start.sh ARGUMENTS OF THE IMAGE'S ENTRY POINT
-#   CLUSTER     the cluster's place in the high-availability services
-#   DATA        the volume that all pods of the cluster share; empty: they share none, but S3
+#   S3          not empty: checkpoints are there, and not on a volume
 #   STATE       directory of this process alone, for what it works with; empty or unset: it has none
 #   LEASES      what the leader is elected under in Kubernetes; empty or unset: it is elected in ZooKeeper
 #   FLINK_HOME, ENTRY_POINT  of the image
@@ -12,24 +11,12 @@ cp "${0%/*}"/../conf/* "$FLINK_HOME/conf/"
 # What a process left there that was killed in this pod is of no use, and would fill the volume.
 [ -z "${STATE:-}" ] || find "$STATE" -mindepth 1 -delete 2>/dev/null || :
 
-place=$CLUSTER
-if [ -z "$DATA" ]; then
+if [ -n "$S3" ]; then
   plugin=("$FLINK_HOME"/opt/flink-s3-fs-presto-*.jar)
   if [ ! -e "${plugin[0]}" ]; then
     echo "the image has no ${plugin[0]}, which checkpoints in S3 need: use one that is made from the public image" >&2
     exit 1
   fi
   ln -sf "${plugin[0]}" "$FLINK_HOME/plugins/s3/"
-else
-  # Pointers to checkpoints are no good without the volume that they point into: each volume has an identity, under
-  # which they are kept. The first process names it; `ln` makes a file once, whoever else tries.
-  if [ ! -s "$DATA/identity" ]; then
-    mine=$DATA/.identity-$HOSTNAME
-    cut -c 1-8 /proc/sys/kernel/random/uuid >"$mine"
-    ln "$mine" "$DATA/identity" 2>/dev/null || :
-    rm "$mine"
-  fi
-  place+=/$(<"$DATA/identity")
 fi
-exec "${ENTRY_POINT:-/docker-entrypoint.sh}" "$1" -D "high-availability.cluster-id=$place" \
-  ${LEASES:+-D "kubernetes.cluster-id=$LEASES"} "${@:2}"
+exec "${ENTRY_POINT:-/docker-entrypoint.sh}" "$1" ${LEASES:+-D "kubernetes.cluster-id=$LEASES"} "${@:2}"

@@ -1,0 +1,47 @@
+"""The project's own Java: built with Maven where its sources changed since."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.paths import ROOT, cache, lock
+from local.progress import LocalError, run, step
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Maven project of this checkout: its directory, and what its jar is called."""
+
+    directory: Path
+    name: str
+
+    @property
+    def jar(self) -> Path:
+        return self.directory / "target" / f"{self.name}.jar"
+
+
+REFERENCE_JOB = Module(ROOT / "jobs", "reference-job")
+STATE_RECORD = Module(ROOT / "state-record", "state-record")
+
+
+def build(module: Module) -> None:
+    """Build a jar, unless it is there and its sources are those that it was built from. Raises LocalError."""
+    digest = hashlib.sha256()
+    for path in sorted([module.directory / "pom.xml", *(module.directory / "src").rglob("*.*")]):
+        digest.update(path.read_bytes())
+    stamp = module.jar.with_suffix(".sources")
+    with lock(cache() / ".jobs.lock"):
+        if module.jar.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return
+        if not shutil.which("mvn"):
+            raise LocalError(f"mvn: not found on PATH. Building {module.jar.name} needs Java 17 and Maven")
+        with step(f"{module.jar.name}: building with Maven"):
+            run(["mvn", "-q", "-B", "-f", module.directory / "pom.xml", "-DskipTests", "package"])
+        stamp.write_text(digest.hexdigest())
+
+
+def build_all() -> None:
+    """Build all of it."""
+    for module in (STATE_RECORD, REFERENCE_JOB):
+        build(module)
