@@ -15,7 +15,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-upgrades
+.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-state bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-rescale: .venv ## how long a job is disturbed by rescaling and failures, t
 
 bench-upgrades: .venv ## ten upgrades under load, one killed half-way: what is lost
 	@.venv/bin/python -m bench.upgrades --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
+bench-state: .venv ## act on a job as people do: what becomes of its state (15 min)
+	@.venv/bin/python -m bench.state --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 bench-logging: .venv ## what becomes of lines that a job logs, and what shipping them costs it
 	@.venv/bin/python -m bench.logging --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)

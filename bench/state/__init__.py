@@ -1,0 +1,1 @@
+"""What becomes of a job's state when people act on it."""

@@ -1,0 +1,191 @@
+"""Acts on a job as people do, and checks each time that it goes on from its newest state, or says why it does not.
+
+The job counts the claims that it has seen, and each result has that number. Records missing, records that come twice,
+and counts that begin again or come twice are all told.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from bench.common.cluster import bench_cluster
+from bench.common.flink import Flink, wait_for
+from bench.common.program import add_target, program, verdict
+from bench.common.topics import Reader
+from bench.state.ledger import Ledger
+from bench.state.scene import CLUSTER, SINK, SOURCE, Scene
+from components.kafka.admin import forward
+from local import prove
+from local.platform import Target
+from local.progress import LocalError, say
+
+_RECORDS = 500
+_SILENT_SECONDS = 12.0  # two checkpoints: results are committed with them
+_DATA = "/flink-data"
+
+
+def _upgrade(scene: Scene, ledger: Ledger) -> None:
+    """Another argument, with records on their way."""
+    ledger.send(_RECORDS)
+    scene.apply(maxParallelism=128, configuration={"metrics.latency.interval": "1 min"})
+
+
+def _stop(scene: Scene, ledger: Ledger) -> None:
+    """A stop with a savepoint. All JobManagers are replaced; the job stays ended, and goes on when it is asked to."""
+    savepoint = scene.act("stop")
+    _stays_ended(scene, ledger, savepoint)
+
+
+def _cancel(scene: Scene, ledger: Ledger) -> None:
+    """A cancellation, with a standby there. The job stays ended, and goes on when it is asked to."""
+    scene.act("cancel")
+    _stays_ended(scene, ledger, None)
+
+
+def _stays_ended(scene: Scene, ledger: Ledger, state: str | None) -> None:
+    scene.ended()
+    ledger.send(_RECORDS)
+    scene.replace_job_managers()
+    asked = scene.ended()
+    if state is not None and asked != state:
+        raise LocalError(f"the job is to go on from {asked}, and not from {state}")
+    if not scene.silent(lambda: len(ledger.results()), _SILENT_SECONDS):
+        raise LocalError("the job runs, though it ended and nobody asked for it to go on")
+    scene.apply(restoreFrom=asked)
+
+
+def _strangers(scene: Scene, ledger: Ledger) -> None:
+    """Requests of strangers to end the job, or to delete its state."""
+    ledger.send(_RECORDS)
+    if granted := scene.strangers():
+        raise LocalError(f"REST did not refuse: {', '.join(granted)}")
+
+
+def _other_election(scene: Scene, ledger: Ledger) -> None:
+    """Leaders elected elsewhere, and then where they were before, with an older place still there."""
+    kinds = ("kubernetes", "zookeeper")
+    was = scene.settings.get("highAvailability", "zookeeper")
+    for kind in (kinds[1 - kinds.index(was)], was):
+        ledger.send(_RECORDS)
+        scene.apply(highAvailability=kind)
+        if wrong := ledger.settle():
+            raise LocalError(f"highAvailability: {kind}: {wrong}")
+    ledger.send(_RECORDS)
+
+
+def _ensemble_lost(scene: Scene, ledger: Ledger) -> None:
+    """ZooKeeper loses all that it holds, while JobManagers live."""
+    ledger.send(_RECORDS)
+    members = [f"zookeeper-{n}" for n in range(scene.added.settings.zookeeper.members)]
+    for member in members:
+        scene.added.administrator.run("exec", member, "--", "sh", "-c", "rm -rf /data/version-2")
+    scene.added.administrator.run("delete", "pod", *members, "--force", "--grace-period=0")
+    prove.await_running(scene.added.at, scene.added.settings)
+    wait_for("the job", lambda: True if any(pod.ready for pod in scene.flink.pods()) else None, 120)
+
+
+def _job_managers_lost(scene: Scene, ledger: Ledger) -> None:
+    """All JobManagers die at once, and an old checkpoint's time is made the newest."""
+    ledger.send(_RECORDS)
+    _in_volume(
+        scene, f"mkdir -p {_DATA}/checkpoints/{'0' * 32}/chk-1 && touch {_DATA}/checkpoints/{'0' * 32}/chk-1/_metadata"
+    )
+    scene.replace_job_managers()
+
+
+def _unreadable(scene: Scene, ledger: Ledger) -> None:
+    """The record cannot be listed: the job does not start, and does when it can."""
+    ledger.send(_RECORDS)
+    _in_volume(scene, f"chmod 333 {_DATA}/record")
+    scene.replace_job_managers()
+    wait_for("why", lambda: next((w for w in scene.why() if "cannot be read" in w), None), 120)
+    _in_volume(scene, f"chmod 755 {_DATA}/record")
+
+
+def _missing(scene: Scene, ledger: Ledger) -> None:
+    """A state to start from that is not there, and a version whose main method fails: both say so, and lose nothing."""
+    ledger.send(_RECORDS)
+    nowhere = f"file://{_DATA}/savepoints/savepoint-none"
+    say(f"    said: {scene.apply_in_vain('no completed savepoint', restoreFrom=nowhere)}")
+    arguments = [*scene.cluster()["arguments"], "--no-such-argument", "1"]
+    say(f"    said: {scene.apply_in_vain('--no-such-argument', arguments=arguments)[-200:]}")
+    scene.apply()
+
+
+def _savepoint_on_stop(scene: Scene, ledger: Ledger) -> None:
+    """An upgrade of a cluster that is to take a savepoint each time: it is there afterwards."""
+    scene.apply(jobManager={"savepointOnStop": True})
+    count = f"find {_DATA}/savepoints -name _metadata | wc -l"
+    before = int(_in_volume(scene, count))
+    ledger.send(_RECORDS)
+    scene.apply(configuration={})
+    if int(_in_volume(scene, count)) <= before:
+        raise LocalError("no savepoint was taken")
+
+
+def _in_volume(scene: Scene, script: str) -> str:
+    pod = scene.flink.task_managers()[0].name
+    return scene.flink.at.run("exec", pod, "-c", "taskmanager", "--", "sh", "-c", script)
+
+
+ACTS: Mapping[str, Callable[[Scene, Ledger], None]] = {
+    "strangers": _strangers,
+    "upgrade": _upgrade,
+    "stop": _stop,
+    "cancel": _cancel,
+    "job-managers-lost": _job_managers_lost,
+    "missing": _missing,
+    "unreadable": _unreadable,
+    "other-election": _other_election,
+    "ensemble-lost": _ensemble_lost,
+    "savepoint-on-stop": _savepoint_on_stop,
+}
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    target = Target(arguments.name, arguments.context)
+    problems: list[str] = []
+    with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
+        flink = stack.enter_context(Flink(added.at, CLUSTER))
+        scene = Scene(added=added, flink=flink, settings={"highAvailability": arguments.high_availability})
+        scene.apply()
+        directory = f"{_DATA}/payloads/{CLUSTER}"
+        prove.write_payloads(added.at, CLUSTER, directory, [64 + 7 * n for n in range(prove.PAYLOADS)])
+        bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
+        reader = stack.enter_context(Reader(bootstrap, committed=True))
+        ledger = Ledger(reader=reader, bootstrap=bootstrap, source=SOURCE, sink=SINK, directory=directory)
+        ledger.send(_RECORDS)
+        for act in arguments.acts:
+            if wrong := ledger.settle():
+                raise LocalError(f"before {act}: {wrong}")
+            say(f"\n  {act}: {ACTS[act].__doc__}")
+            try:
+                ACTS[act](scene, ledger)
+                wrong = ledger.settle()
+            except LocalError as error:
+                wrong = str(error)
+            say(f"  {act}: {wrong or f'right, {ledger.counted} claims counted'}")
+            if wrong:
+                problems.append(f"{act}: {wrong}")
+                break  # what comes after it would be wrong for the same reason
+            ledger.send(_RECORDS)
+    return verdict(problems)
+
+
+def main() -> int:
+    """Parse the command line, and run."""
+    parser = argparse.ArgumentParser(prog="python -m bench.state", description=__doc__)
+    add_target(parser)
+    parser.add_argument(
+        "--acts", nargs="+", choices=ACTS, default=list(ACTS), help="which, in this order (default: all)"
+    )
+    parser.add_argument(
+        "--high-availability", choices=("zookeeper", "kubernetes"), default="zookeeper", help="default: %(default)s"
+    )
+    arguments = parser.parse_args()
+    return program("bench.state", lambda: _run(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
