@@ -180,14 +180,18 @@ class Children:
             opts=self.options(protect=protect, retain=retain),
         )
 
-    def disruption_budget(self, name: str) -> k8s.policy.v1.PodDisruptionBudget:
-        """Node drains take these pods one at a time. A minimum of available ones would block drains of a single one."""
-        return k8s.policy.v1.PodDisruptionBudget(
-            name,
-            metadata=self.metadata(name),
-            spec={"max_unavailable": 1, "selector": {"match_labels": selector(self.labels)}},
-            opts=self.options(),
-        )
+    def disruption_budget(self, name: str, *, unready_may_go: bool = False) -> k8s.policy.v1.PodDisruptionBudget:
+        """Node drains take these pods one at a time. A minimum of available ones would block drains of a single one.
+
+        `unready_may_go`: pods that are not ready keep no drain waiting, as nothing depends on them.
+        """
+        spec: k8s.policy.v1.PodDisruptionBudgetSpecArgsDict = {
+            "max_unavailable": 1,
+            "selector": {"match_labels": selector(self.labels)},
+        }
+        if unready_may_go:
+            spec["unhealthy_pod_eviction_policy"] = "AlwaysAllow"
+        return k8s.policy.v1.PodDisruptionBudget(name, metadata=self.metadata(name), spec=spec, opts=self.options())
 
 
 def claim_spec(size_mib: int, access_mode: str, storage: StorageArgs) -> k8s.core.v1.PersistentVolumeClaimSpecArgsDict:

@@ -124,7 +124,8 @@ class FlinkCluster(pulumi.ComponentResource):
         # Also while the job does not run: that is when somebody wants to look.
         children.service(self.service, JOB_MANAGER_PORTS, before_ready=True)
         if replicas > 1:
-            children.disruption_budget(self.job_manager)
+            # All are unready where the job does not run: a node must be drained all the same.
+            children.disruption_budget(self.job_manager, unready_may_go=True)
         self._deployment(self.job_manager, children, pods.job_manager(children.labels), needs, replicas)
 
     def _task_managers(self, pods: FlinkPods, needs: Sequence[pulumi.Resource]) -> None:
