@@ -1,7 +1,10 @@
 """Flink clusters on the real node, once through each scenario that `bench/` repeats and measures."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from local.paths import ROOT
 from local.platform import Target
@@ -19,8 +22,19 @@ def test_upgrades_keep_state_killed_half_way_refused_or_taken_back_to_a_savepoin
     upgrades(target, "--ways-back")
 
 
-def test_upgrades_keep_state_with_leaders_in_kubernetes(target: Target) -> None:
-    upgrades(target, "--high-availability", "kubernetes")
+@pytest.mark.parametrize(
+    ("election", "acts"),
+    [
+        ("zookeeper", ["strangers", "upgrade", "stop", "cancel", "missing", "unreadable", "ensemble-lost"]),
+        ("kubernetes", ["stop", "cancel", "job-managers-lost", "other-election", "savepoint-on-stop"]),
+    ],
+)
+def test_a_job_goes_on_from_its_newest_state_whatever_people_do(
+    target: Target, election: str, acts: Sequence[str]
+) -> None:
+    """With the project's defaults; lost, repeated and forgotten claims all show in the results."""
+    harness = [sys.executable, "-m", "bench.state", "--name", target.name, "--high-availability", election]
+    run([*harness, "--acts", *acts], cwd=ROOT)
 
 
 def upgrades(target: Target, *words: str) -> None:
