@@ -67,10 +67,14 @@ final class Leftovers {
         return Optional.ofNullable(highest);
     }
 
-    /** Whether a directory, or a metadata file itself, is a completed checkpoint or savepoint. */
-    static boolean isState(Path path) throws IOException {
-        Path metadata = path.getName().equals(METADATA) ? path : new Path(path, METADATA);
-        return Storage.written(metadata).isPresent();
+    /** The directory of a checkpoint or savepoint, which may be named by its metadata file as well. */
+    static Path directory(Path named) {
+        return named.getName().equals(METADATA) ? named.getParent() : named;
+    }
+
+    /** Whether a directory is a completed checkpoint or savepoint. */
+    static boolean isState(Path directory) throws IOException {
+        return Storage.written(new Path(directory, METADATA)).isPresent();
     }
 
     private static long number(Path savepoint) throws IOException {

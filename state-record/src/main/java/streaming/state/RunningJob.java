@@ -2,6 +2,7 @@ package streaming.state;
 
 import java.io.IOException;
 import java.util.Optional;
+import org.apache.flink.core.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,7 +34,7 @@ final class RunningJob {
 
     /** Whether this is the state that the job went on from. */
     boolean isStart(String uri) {
-        return uri.equals(start.state());
+        return start.state() != null && new Path(uri).equals(new Path(start.state()));
     }
 
     /**

@@ -58,14 +58,15 @@ record StartingPoint(String state, boolean owned, String why, List<String> grant
         if (uri.equals(NOTHING)) {
             return new StartingPoint(null, true, "restoreFrom asks for nothing", granted, highest);
         }
-        if (!Leftovers.isState(new Path(uri))) {
+        Path state = Leftovers.directory(new Path(uri));
+        if (!Leftovers.isState(state)) {
             throw new Refusal(
                     String.format(
                             "restoreFrom: %s is no completed savepoint or checkpoint (no _metadata there): correct it,"
                                     + " or take it out",
                             uri));
         }
-        return new StartingPoint(uri, false, "restoreFrom names it", granted, highest);
+        return new StartingPoint(state.toString(), false, "restoreFrom names it", granted, highest);
     }
 
     /** A job without a record: it never ran, or it ran before there were records. */

@@ -88,10 +88,13 @@ class RecordedHighAvailabilityTest {
         assertEquals("FINISHED", line().end().orElseThrow().status());
         assertEquals(savepoint, line().end().orElseThrow().state());
         assertStaysEnded(savepoint);
-        configuration.set(RecordOptions.RESTORE_FROM, savepoint);
+        // As a person writes it, and not as Flink does.
+        configuration.set(RecordOptions.RESTORE_FROM, savepoint.replace("file:/", "file:///") + "/_metadata");
         try (MiniCluster cluster = start()) {
             assertEquals(savepoint, line().start().state());
-            await(() -> newest() != null && newest().id() > 2);
+            assertFalse(line().start().owned());
+            assertTrue(line().newest().isEmpty() || !line().newest().get().uri().equals(savepoint));
+            await(() -> newest() != null && newest().id() > line().start().highest() + 2);
         }
         assertTrue(Leftovers.isState(new org.apache.flink.core.fs.Path(savepoint)), "what a person named stays");
     }
