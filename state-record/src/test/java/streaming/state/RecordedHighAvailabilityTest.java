@@ -21,6 +21,8 @@ import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.ExternalizedCheckpointRetention;
 import org.apache.flink.configuration.HighAvailabilityOptions;
 import org.apache.flink.configuration.RestOptions;
+import org.apache.flink.configuration.StateRecoveryOptions;
+import org.apache.flink.core.execution.RecoveryClaimMode;
 import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
@@ -122,6 +124,30 @@ class RecordedHighAvailabilityTest {
         StateRecord.End end = line().end().orElseThrow();
         assertEquals("FINISHED", end.status());
         assertTrue(end.state() == null || Leftovers.isState(new org.apache.flink.core.fs.Path(end.state())));
+    }
+
+    @Test
+    void stateThatNoOperatorClaimsIsDroppedOnlyWhereTheConfigurationSaysSo() throws Exception {
+        record.completed(record.begin(record.read(), StartingPoint.decide(record.read(), leftovers(), "", "")), state(7));
+        for (boolean ignore : new boolean[] {false, true}) {
+            configuration.set(StateRecoveryOptions.SAVEPOINT_IGNORE_UNCLAIMED_STATE, ignore);
+            StreamGraph plan = job(1);
+            new JobStates(configuration).start(plan);
+            assertEquals(state(7).uri(), plan.getSavepointRestoreSettings().getRestorePath());
+            assertEquals(ignore, plan.getSavepointRestoreSettings().allowNonRestoredState());
+            assertEquals(RecoveryClaimMode.CLAIM, plan.getSavepointRestoreSettings().getRecoveryClaimMode());
+        }
+    }
+
+    private StateRecord.State state(long id) throws Exception {
+        Path directory = Files.createDirectories(volume.resolve("checkpoints/x/chk-" + id));
+        Files.writeString(directory.resolve("_metadata"), "");
+        return new StateRecord.State(uri("checkpoints/x/chk-" + id), id);
+    }
+
+    private Leftovers leftovers() {
+        var nowhere = new org.apache.flink.core.fs.Path(uri("nowhere"));
+        return new Leftovers(nowhere, nowhere);
     }
 
     private void assertStaysEnded(String state) throws Exception {
