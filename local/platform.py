@@ -12,9 +12,9 @@ from pathlib import Path
 from local import images, jars, preflight
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
-from local.paths import ROOT, cache, lock, state, write
+from local.paths import ROOT, lock, state, write
 from local.preflight import builds_fluentd, ships_logs
-from local.progress import LocalError, say, step
+from local.progress import LocalError, say
 from local.pulumi import Workspace, environment_settings, stack_file, stack_names
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
 from preview import engine
