@@ -90,8 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server = self.server
-        if self.path.endswith("/status"):
-            self._answer(*((200, {"status": server.status}) if server.status else (503, {"errors": ["no leader"]})))
+        if self.path == "/jobs":
+            jobs = {"jobs": [{"id": JOB, "status": server.status}]}
+            self._answer(*((200, jobs) if server.status else (503, {"errors": ["no leader"]})))
             return
         server.asked.append(f"GET {self.path}")
         polls = len(server.of("GET"))

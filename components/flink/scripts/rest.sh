@@ -13,5 +13,7 @@ ask() { # HOST:PORT METHOD PATH [JSON]: prints the answer, its headers included;
 }
 
 job_status() { # HOST:PORT: prints the job's state, such as RUNNING; nothing where nobody leads, or there is no such job
-  [[ $(ask "$1" GET "/jobs/$JOB_ID/status" 2>/dev/null) =~ \"status\":\"([A-Z]+)\" ]] && echo "${BASH_REMATCH[1]}"
+  local jobs # the list of all: Flink logs an error for a job that is not there yet
+  jobs=$(ask "$1" GET /jobs 2>/dev/null)
+  [[ $jobs =~ \"id\":\"$JOB_ID\",\"status\":\"([A-Z]+)\" ]] && echo "${BASH_REMATCH[1]}"
 }
