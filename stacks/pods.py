@@ -19,8 +19,7 @@ _JAVA_OPTIONS = "use env.java.opts.taskmanager and env.java.opts.jobmanager in c
 VARIABLES: Mapping[str, str] = {
     **dict.fromkeys(
         (
-            *("CHECKPOINTS", "CLUSTER", "DATA", "JOB_ID", "LEASES", "MALLOC_CONF", "POD_IP", "POD_NAME", "REST"),
-            *("RESTORE_FROM", "STANDBY_SECONDS", "STATE"),
+            *("JOB_ID", "LEASES", "MALLOC_CONF", "POD_IP", "POD_NAME", "REST", "S3", "STANDBY_SECONDS", "STATE"),
             *("BASH_ENV", "ENTRY_POINT", "HOSTNAME", "JAVA_HOME", "PATH"),
             *(f"FLINK_{name}" for name in ("BIN_DIR", "CONF_DIR", "HOME", "LIB_DIR", "LOG_DIR", "OPT_DIR")),
             "FLINK_PLUGINS_DIR",
@@ -34,9 +33,12 @@ VARIABLES: Mapping[str, str] = {
         ("FLINK_ENV_JAVA_OPTS", "FLINK_ENV_JAVA_OPTS_JM", "FLINK_ENV_JAVA_OPTS_TM", "JVM_ARGS"), _JAVA_OPTIONS
     ),
 }
-VOLUMES = ("conf", "data", "log", "logs-config", "logs-state", "platform-conf", "platform-scripts", "state", "tmp")
+VOLUMES = (
+    *("conf", "data", "log", "logs-config", "logs-state", "platform-conf", "platform-library", "platform-scripts"),
+    *("state", "tmp"),
+)
 _DESTINATION = "logs-to-"  # what the volumes of log destinations begin with
-_IN_BOTH_ROLES = ("conf", "data", "log", "platform-conf", "platform-scripts", "tmp")
+_IN_BOTH_ROLES = ("conf", "data", "log", "platform-conf", "platform-library", "platform-scripts", "tmp")
 # A volume at one of these, or above, would hide what is there.
 PATHS = (
     "/flink-data",
@@ -46,6 +48,7 @@ PATHS = (
     "/opt/flink/conf/config.yaml",
     "/opt/flink/conf/log4j-console.properties",
     "/opt/flink/lib",
+    "/opt/flink/lib/state-record.jar",
     "/opt/flink/log",
     "/opt/flink/plugins/s3",
     "/opt/platform/conf",

@@ -77,11 +77,17 @@ KINDS: dict[str, tuple[Any, list[str], list[str]]] = {
         exact.Snapshot,
         [
             *("file:///flink-data/savepoints/savepoint-1a2b3c-4d5e6f", "file:/flink-data/checkpoints/0f/chk-12"),
-            "s3://bucket/flink/dev/claims/savepoints/savepoint-1",
+            *(
+                "s3://bucket/flink/dev/claims/savepoints/savepoint-1",
+                "nothing",
+                "nothing#2",
+                "file:/d/savepoint-1#again",
+            ),
         ],
         [
             *("file:///flink-data/savepoints", "file:///flink-data/savepoints/", "/flink-data/savepoints/savepoint-1"),
             *("file:///d/savepoint-1/", "file:///d/chk-x", "file:///d/savepoint-1/_metadata", "s3://b/a b/chk-1"),
+            *("nothing#", "#2", "none", "file:/d#x/savepoint-1", "file:/d/savepoint-1#a b"),
         ],
     ),
 }
