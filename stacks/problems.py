@@ -1,6 +1,6 @@
 """What is wrong with settings, in the words of the one who wrote them: key, value, bound and remedy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Union, cast, get_args, get_origin
@@ -25,7 +25,7 @@ _TEXTS = {
     "string_too_short": "is empty: give at least one character",
     "too_short": "is empty: give at least one entry",
     **{
-        kind: f"{{value}} is {{given}}: write {wanted}"
+        kind: f"{{told}}: write {wanted}"
         for wanted, kinds in {
             "a list": ["tuple_type"],
             "a mapping": ["dict_type", "mapping_type", "model_attributes_type", "model_type"],
@@ -92,7 +92,9 @@ def _line(model: type[BaseModel], details: ErrorDetails) -> str:
         remedy = f"did you mean {meant}?" if meant else _alternatives(parent)
         return f"{key}: no such setting (its value is {shown(given)}): {remedy}"
     template = _TEXTS.get(details["type"], "{value}: {message}: correct it")
-    text = template.format(value=shown(given), given=_kind(given), message=details["msg"], **context)
+    value = shown(given)
+    told = f"is {value}" if isinstance(given, dict) else f"{value} is {_kind(given)}"
+    text = template.format(value=value, told=told, message=details["msg"], **context)
     meaning = " ".join(field.description.split()).rstrip(".") if field and field.description else ""
     return f"{key}: {text}" + (f" ({meaning})" if meaning else "")
 
@@ -160,7 +162,7 @@ def _kind(value: object) -> str:
         case str():
             return "text"
         case _:
-            return "a mapping" if isinstance(value, Mapping) else "a list"
+            return "a list"
 
 
 def shown(value: object) -> str:

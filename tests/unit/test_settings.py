@@ -225,7 +225,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a mapping for a list": (
         {"flink": flink(arguments={"topic": "events"})},
-        ["streaming-platform:flink.clusters.claims.arguments:", "a mapping of topic", "write a list"],
+        ["streaming-platform:flink.clusters.claims.arguments: is a mapping of topic: write a list"],
     ),
     "a number below its bound": (
         {"kafka": {"memoryMib": 256}},
