@@ -62,6 +62,7 @@ KINDS: dict[str, tuple[Any, list[str], list[str]]] = {
         ["kafka_consumergroup_lag", "s0-kafka-claims", "job:lag:sum"],
         ["1a", "a/b", "a%", "{a}", "-a"],
     ),
+    "host": (exact.Host, ["kafka", "a.b-c.example", "10.0.0.1"], ["a_b", "-a", "a:1", "http://a", "a..b"]),
     "hosts": (exact.Hosts, ["kafka:9092", "a.b:1,10.0.0.1:65535"], ["kafka", "a:0", "a:65536", "a:1,", "a:1, b:2"]),
     "URL": (
         exact.Url,
@@ -105,6 +106,11 @@ def test_each_kind_takes_what_it_means_and_nothing_else(kind: str) -> None:
     type_, good, bad = KINDS[kind]
     assert [text for text in good if not accepts(type_, text)] == []
     assert [text for text in (*bad, *NOTHING) if accepts(type_, text)] == []
+
+
+def test_a_kube_context_may_have_blanks_in_it_and_not_be_one() -> None:
+    assert [text for text in ("my context", "kind-dev", "a@b/c:d") if not accepts(exact.Context, text)] == []
+    assert [text for text in ("", " ", "a\n", "a\0") if accepts(exact.Context, text)] == []
 
 
 def test_editors_are_told_the_pattern() -> None:
