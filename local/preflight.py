@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from local.images.registry import REGISTRY
 from local.images.registry import silence as registry_silence
 from local.kube import field
 from local.paths import private, write
-from local.progress import LocalError, run, say
+from local.progress import LocalError, run, say, warn
+from local.room import Finding, capacity, least_capacity, usable, volumes
 from stacks.settings import EnvironmentSettings
 
 OLDEST_MINOR = 30  # HPA on ContainerResource metrics is stable since Kubernetes 1.30
@@ -28,28 +28,6 @@ RIGHTS = (
 )
 # DaemonSets of network plug-ins that enforce NetworkPolicy; another may do so too, hence "unknown" and not "no".
 POLICY_AGENTS = ("calico-node", "cilium", "antrea-agent", "kube-router", "weave-net", "canal", "kube-network-policies")
-_UNITS = {
-    **{"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50},
-    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15},
-}
-_REPELLING = ("NoSchedule", "NoExecute")  # taints of nodes that our pods keep away from
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row of the table."""
-
-    subject: str
-    verdict: str  # ok, warning, failed
-    text: str
-
-
-def quantity(text: str) -> float:
-    """Parse a Kubernetes quantity (`500m`, `16Gi`, `2`) into its plain number."""
-    for unit, factor in _UNITS.items():
-        if text.endswith(unit):
-            return float(text[: -len(unit)]) * factor
-    return float(text)
 
 
 def single_context(kubectl: Path, context: str, directory: Path) -> tuple[Path, str]:
@@ -70,9 +48,7 @@ def single_context(kubectl: Path, context: str, directory: Path) -> tuple[Path, 
 def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> None:
     """Print the table. Raises LocalError with the remedies when anything failed."""
     context = run([kubectl, "--kubeconfig", kubeconfig, "config", "current-context"]).strip()
-
-    def ask(*words: str) -> str:
-        return run([kubectl, "--kubeconfig", kubeconfig, "--request-timeout=10s", *words])
+    ask = _asking(kubectl, kubeconfig)
 
     def items(*words: str) -> list[dict[str, Any]]:
         return json.loads(ask("get", *words, "-o", "json"))["items"]
@@ -81,6 +57,7 @@ def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> Non
         _guard("API server", lambda: api_version(json.loads(ask("version", "-o", "json")))),
         _guard("rights", lambda: rights(ask)),
         _guard("storage class", lambda: storage(items("storageclasses"), items("nodes"), settings)),
+        _guard("volumes", lambda: volumes(_claims(ask, settings), items("storageclasses"), settings)),
         _guard("metrics API", lambda: metrics(items("apiservices"))),
         _guard("capacity", lambda: capacity(items("nodes"), items("pods", "-A"), settings)),
         _guard("images", lambda: registry(settings)),
@@ -89,12 +66,40 @@ def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> Non
     say(f"  preflight of {context}:")
     for finding in findings:
         say(f"    {finding.subject:<18} {finding.verdict:<8} {finding.text}")
-    failed = [f for f in findings if f.verdict == "failed"]
-    if failed:
-        raise LocalError(
-            f"{context} cannot carry the platform, nothing was created:\n"
-            + "\n".join(f"  {f.subject}: {f.text}" for f in failed)
-        )
+    _refuse(f"{context} cannot carry the platform, nothing was created", findings)
+
+
+def check_change(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> None:
+    """Whether a cluster that carries the platform can carry it with these settings.
+
+    Says what will have to wait. Raises LocalError with the remedies where an update would be refused half-way.
+    """
+    ask = _asking(kubectl, kubeconfig)
+
+    def items(*words: str) -> list[dict[str, Any]]:
+        return json.loads(ask("get", *words, "-o", "json"))["items"]
+
+    findings = [
+        _guard("volumes", lambda: volumes(_claims(ask, settings), items("storageclasses"), settings)),
+        _guard("capacity", lambda: least_capacity(items("nodes"), items("pods", "-A"), settings)),
+    ]
+    for finding in findings:
+        if finding.verdict == "warning":
+            warn(f"{finding.subject}: {finding.text}")
+    _refuse(f"{settings.environment} cannot be changed like this, nothing was changed", findings)
+
+
+def _asking(kubectl: Path, kubeconfig: Path) -> Callable[..., str]:
+    return lambda *words: run([kubectl, "--kubeconfig", kubeconfig, "--request-timeout=10s", *words])
+
+
+def _claims(ask: Callable[..., str], settings: EnvironmentSettings) -> list[dict[str, Any]]:
+    return json.loads(ask("get", "persistentvolumeclaims", "-n", settings.environment, "-o", "json"))["items"]
+
+
+def _refuse(what: str, findings: Sequence[Finding]) -> None:
+    if failed := [finding for finding in findings if finding.verdict == "failed"]:
+        raise LocalError("\n".join([f"{what}:", *(f"  {each.subject}: {each.text}" for each in failed)]))
 
 
 def _guard(subject: str, look: Callable[[], Finding]) -> Finding:
@@ -124,16 +129,6 @@ def rights(ask: Callable[..., str]) -> Finding:
     if missing:
         return Finding("rights", "failed", f"missing: {', '.join(missing)}; use a context of an administrator")
     return Finding("rights", "ok", "an administrator's")
-
-
-def usable(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The nodes that our pods, which tolerate no taints, may be scheduled to."""
-
-    def refuses(node: Mapping[str, Any]) -> bool:
-        taints = field(node, "spec", "taints", default=[])
-        return bool(field(node, "spec", "unschedulable")) or any(t["effect"] in _REPELLING for t in taints)
-
-    return [node for node in nodes if not refuses(node)]
 
 
 def storage(
@@ -180,46 +175,6 @@ def ships_logs(settings: EnvironmentSettings) -> bool:
 def builds_fluentd(settings: EnvironmentSettings) -> bool:
     """Whether the sidecars run the image of our own recipe."""
     return ships_logs(settings) and settings.logging.agent == "fluentd" and settings.logging.image is None
-
-
-def requests_at_maximum(settings: EnvironmentSettings) -> tuple[float, int]:
-    """Cores and MiB that the environment's containers request when every autoscaler is at its maximum."""
-    cpu = settings.zookeeper.members * settings.zookeeper.cpu + settings.kafka.brokers * settings.kafka.cpu
-    mib = (
-        settings.zookeeper.members * settings.zookeeper.memory_mib + settings.kafka.brokers * settings.kafka.memory_mib
-    )
-    for cluster in settings.flink.clusters.values():
-        workers, manager = cluster.task_managers, cluster.job_manager
-        cpu += manager.replicas * manager.cpu + workers.max * workers.cpu
-        mib += manager.replicas * manager.container_mib + workers.max * workers.container_mib
-        cpu += (manager.replicas + workers.max) * settings.logging.pod_cpu
-        mib += (manager.replicas + workers.max) * settings.logging.pod_mib
-    return cpu, mib
-
-
-def capacity(
-    nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
-) -> Finding:
-    """What is free against what the stack asks for with every autoscaler at its maximum."""
-    cpu = sum(quantity(n["status"]["allocatable"]["cpu"]) for n in usable(nodes))
-    memory = sum(quantity(n["status"]["allocatable"]["memory"]) for n in usable(nodes))
-    for pod in pods:
-        if pod["metadata"]["namespace"] == settings.environment:
-            continue  # asked for below
-        if field(pod, "status", "phase") in ("Succeeded", "Failed"):
-            continue
-        sidecars = [c for c in pod["spec"].get("initContainers", []) if c.get("restartPolicy") == "Always"]
-        for container in [*pod["spec"]["containers"], *sidecars]:
-            cpu -= quantity(field(container, "resources", "requests", "cpu", default="0"))
-            memory -= quantity(field(container, "resources", "requests", "memory", default="0"))
-    asked_cpu, asked_mib = requests_at_maximum(settings)
-    text = (
-        f"free {cpu:.2f} CPU, {memory / 2**30:.1f} GiB; asked for, autoscalers at maximum: "
-        f"{asked_cpu:.2f} CPU, {asked_mib / 1024:.1f} GiB"
-    )
-    if cpu < asked_cpu or memory < asked_mib * 2**20:
-        return Finding("capacity", "failed", f"{text}; lower taskManagers.max, cpu or memoryMib, or add nodes")
-    return Finding("capacity", "ok", text)
 
 
 def registry(settings: EnvironmentSettings) -> Finding:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local import preflight
+from local import preflight, room
 from local.progress import LocalError
 from stacks.settings import EnvironmentSettings, parse
 
@@ -46,7 +46,7 @@ def _class(name: str, *, default: bool) -> dict[str, Any]:
     [("500m", 0.5), ("2", 2), ("16Gi", 16 * 2**30), ("1500Mi", 1500 * 2**20), ("3k", 3000), ("0", 0)],
 )
 def test_quantities(text: str, number: float) -> None:
-    assert preflight.quantity(text) == number
+    assert room.quantity(text) == number
 
 
 @pytest.mark.parametrize(("minor", "verdict"), [("29", "failed"), ("30", "ok"), ("34+", "ok")])
@@ -114,11 +114,11 @@ def test_metrics(services: list[Mapping[str, Any]], verdict: str) -> None:
 
 
 def test_capacity_counts_the_autoscaler_at_its_maximum() -> None:
-    cpu, mib = preflight.requests_at_maximum(_settings())
+    cpu, mib = room.requests(_settings(), "max")
     assert cpu == pytest.approx(0.3 + 0.25 + 2 * 0.2 + 3 * 0.2 + 5 * 0.02)  # five pods that ship logs
     assert mib == 3 * 256 + 1024 + 2 * 1024 + 3 * 1728 + 5 * 256
-    assert preflight.capacity([_node()], [], _settings()).verdict == "ok"
-    small = preflight.capacity([_node(memory="7Gi")], [], _settings())
+    assert room.capacity([_node()], [], _settings()).verdict == "ok"
+    small = room.capacity([_node(memory="7Gi")], [], _settings())
     assert small.verdict == "failed"
     assert "taskManagers.max" in small.text
 
@@ -128,8 +128,8 @@ def test_capacity_leaves_out_what_others_ask_for_but_not_the_environment_itself(
         container = {"resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}
         return {"metadata": {"namespace": namespace}, "spec": {"containers": [container]}}
 
-    assert preflight.capacity([_node()], [pod("kube-system")], _settings()).verdict == "failed"
-    assert preflight.capacity([_node()], [pod("dev")], _settings()).verdict == "ok"
+    assert room.capacity([_node()], [pod("kube-system")], _settings()).verdict == "failed"
+    assert room.capacity([_node()], [pod("dev")], _settings()).verdict == "ok"
 
 
 def test_own_images_need_a_registry() -> None:
@@ -159,3 +159,43 @@ def test_own_images_need_root_and_a_registry_that_answers(
 def test_network_policy_agents() -> None:
     assert preflight.policies([]).verdict == "warning"
     assert preflight.policies([{"metadata": {"name": "calico-node"}}]).verdict == "ok"
+
+
+def test_the_least_that_is_asked_for_is_counted_where_a_platform_runs() -> None:
+    cpu, mib = room.requests(_settings(), "min")
+    assert cpu == pytest.approx(0.3 + 0.25 + 2 * 0.2 + 0.2 + 3 * 0.02)
+    assert mib == 3 * 256 + 1024 + 2 * 1024 + 1728 + 3 * 256
+    assert room.least_capacity([_node(cpu="1210m")], [], _settings()).verdict == "ok"
+    tight = room.least_capacity([_node(cpu="1200m")], [], _settings())
+    assert tight.verdict == "warning"
+    assert tight.text.startswith(
+        "free 1.20 CPU, 16.0 GiB; asked for, autoscalers at minimum: 1.21 CPU, 6.2 GiB: some pods"
+    )
+
+
+def _claim(name: str, size: str, volume_class: str = "local-path") -> dict[str, Any]:
+    spec = {"storageClassName": volume_class, "resources": {"requests": {"storage": size}}}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ([_claim("data-kafka-0", "20480Mi"), _claim("claims-data", "10Gi"), _claim("data-zookeeper-2", "2Gi")], ""),
+        ([_claim("data-kafka-0", "30Gi")], "kafka.storageMib: 20480 is below what data-kafka-0 has, 30720"),
+        (
+            [_claim("claims-data", "5Gi")],
+            "flink.clusters.claims.storageMib: 10240 is above what claims-data has, 5120, and volumes of the storage "
+            "class local-path cannot grow: set 5120, or allow it there",
+        ),
+        ([_claim("data-zookeeper-0", "1Gi"), _claim("data-zookeeper-1", "1Gi")], "zookeeper.storageMib: 2048 is above"),
+        ([_claim("claims-data", "5Gi", "grows")], ""),
+        ([_claim("others", "1Gi")], ""),
+    ],
+)
+def test_volumes_that_cannot_become_what_is_asked_for_are_refused(claims: list[dict[str, Any]], says: str) -> None:
+    classes = [_class("local-path", default=True), {**_class("grows", default=False), "allowVolumeExpansion": True}]
+    finding = room.volumes(claims, classes, _settings())
+    assert finding.verdict == ("failed" if says else "ok")
+    assert says in finding.text
+    assert finding.text.count("; ") == 0
