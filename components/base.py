@@ -17,7 +17,8 @@ _LABEL = "app.kubernetes.io/"
 
 # Pulumi makes up another owner of fields for each resource of a state; a creation that was interrupted, or a state that
 # was lost, would leave objects that the next update may not touch.
-FIELD_MANAGER = {"pulumi.com/patchFieldManager": PROJECT}
+# What we write is ours too when somebody changed it with kubectl since: an update would end with a conflict otherwise.
+FIELD_MANAGER = {"pulumi.com/patchFieldManager": PROJECT, "pulumi.com/patchForce": "true"}
 # The provider would wait until a Service has endpoints, and ten seconds more; what is behind it is waited for anyhow.
 # For a claim it would read the StorageClass, which is in no namespace, and a deployer has rights in its own only.
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -220,7 +221,7 @@ class Expanded(str):
 
 
 def container(spec: k8s.core.v1.ContainerArgsDict, *, read_only_root: bool = False) -> k8s.core.v1.ContainerArgsDict:
-    """A container that Pod Security `restricted` admits.
+    """A container that Pod Security `restricted` admits, and whose end is told with the end of its log.
 
     Its command, arguments and variables reach the process as they are written here, unless they are Expanded.
     """
@@ -230,7 +231,12 @@ def container(spec: k8s.core.v1.ContainerArgsDict, *, read_only_root: bool = Fal
     }
     if read_only_root:
         security["read_only_root_filesystem"] = True
-    whole: dict[str, Any] = {"image_pull_policy": "IfNotPresent", "security_context": security, **spec}
+    whole: dict[str, Any] = {
+        "image_pull_policy": "IfNotPresent",
+        "termination_message_policy": "FallbackToLogsOnError",
+        "security_context": security,
+        **spec,
+    }
     for key in {"command", "args"} & whole.keys():
         whole[key] = [_as_written(word) for word in whole[key]]
     if "env" in whole:
