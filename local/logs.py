@@ -1,0 +1,23 @@
+"""The one line of a log that says why a process ended."""
+
+import re
+
+_LENGTH = 300
+_FRAME = re.compile(r"^\s+at |^\s*\.\.\. \d+ (more|common frames omitted)|^\s*$")
+_CAUSE = re.compile(r"Caused by: ")
+_ERROR = re.compile(r"\b(ERROR|FATAL|error|Error|[A-Za-z]*Exception)\b")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[,.]?\d*\S*\s+")
+
+
+def last_words(text: str) -> str:
+    """The innermost cause of the last exception, else the last line that tells an error, else the last line."""
+    lines = [line for line in text.splitlines() if not _FRAME.match(line)]
+    for pattern in (_CAUSE, _ERROR):
+        if matching := [line for line in lines if pattern.search(line)]:
+            return _short(matching[-1])
+    return _short(lines[-1]) if lines else ""
+
+
+def _short(line: str) -> str:
+    line = _STAMP.sub("", line.strip()).removeprefix("Caused by: ")
+    return line if len(line) <= _LENGTH else f"{line[:_LENGTH]} ..."
