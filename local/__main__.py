@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
-    from local import jars, platform, prove, testing
+    from local import jars, platform, prove, status, testing
     from local.pulumi import environment_settings, stack_file
 
     target = platform.Target(arguments.name, arguments.context)
@@ -48,10 +48,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 proved = prove.forget_proof(target)
                 changed = platform.up(target)
                 prove.after_up(target, proved=proved and not changed)
+                status.show(target)
         case "prove":
             prove.prove(target)
         case "status":
-            prove.status(target)
+            status.show(target)
         case "jars":
             jars.build_all()
         case "images":

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import images, jars, preflight
+from local.drift import Ask, Drift, find, objects, reset
+from local.kube import Kube
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
 from local.paths import ROOT, lock, state, write
 from local.preflight import builds_fluentd, ships_logs
-from local.progress import LocalError, say
+from local.progress import LocalError, run, say, step, warn
 from local.pulumi import Workspace, environment_settings, stack_file, stack_names
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
+from local.watch import Watch
 from preview import engine
 from preview.comment import comment, refusals
 from stacks.settings import FLUENTD_RECIPE, OVERLAY, EnvironmentSettings, flink_image, load_file, log_image
@@ -150,6 +153,7 @@ def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
     else:
         tell_ways(ways, ready)
         lifecycle.up(at, ready)
+    preflight.check_change(directory / "kubectl", lifecycle.kubeconfig(at), settings)
     return apply(target) or not running
 
 
@@ -166,8 +170,63 @@ def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
 def apply(target: Target) -> bool:
     """Apply the stacks in order; return whether anything changed."""
     work = workspace(target)
-    changed = [work.up(stack) for stack in STACKS]
-    return any(changed)
+    changed = False
+    for stack in STACKS:
+        try:
+            changed |= work.up(stack, _watch(work, stack))
+        except LocalError as error:
+            if _reset_or_tell(target, work, stack):
+                again = f"what is said to be set back may be the reason: run make up{target.words} again"
+                raise LocalError(f"{error}\n{again}") from None
+            raise
+        changed |= _reset(target, work, stack)
+    return changed
+
+
+def _watch(work: Workspace, stack: str) -> Watch | None:
+    if stack == "cluster":
+        return None
+    settings = work.settings(stack)
+    return Watch(Kube(bin=work.bin, kubeconfig=work.kubeconfig, namespace=settings.environment), settings)
+
+
+def drift(target: Target, work: Workspace, stack: str) -> tuple[Ask, Drift]:
+    """What somebody changed beside Pulumi in a stack's objects, and the kubectl that was asked."""
+    kubeconfig = deployer_kubeconfig(target, stack)
+
+    def ask(*words: str, stdin: str) -> str:
+        return run([work.bin / "kubectl", "--kubeconfig", kubeconfig, *words], stdin=stdin)
+
+    return ask, find(ask, objects(work.exported(stack)))
+
+
+def _reset_or_tell(target: Target, work: Workspace, stack: str) -> bool:
+    """The same after something failed, whose message must not be lost."""
+    try:
+        return _reset(target, work, stack)
+    except LocalError as error:
+        warn(f"{stack} could not be compared with the cluster: {error}")
+        return False
+
+
+def _reset(target: Target, work: Workspace, stack: str) -> bool:
+    """Set back what somebody changed beside Pulumi, for which Pulumi does not look; return whether there was any."""
+    with step(f"{stack}: comparing what was applied with the cluster"):
+        ask, found = drift(target, work, stack)
+    if found.lost_claims:
+        raise LocalError(
+            f"{', '.join(found.lost_claims)}: deleted beside Pulumi, and its data with it. No empty one is made "
+            f"in its place unasked: make refresh{target.words} STACK={stack} takes note, and make up{target.words} "
+            "then makes one"
+        )
+    for name in found.missing:
+        say(f"    made again, as somebody deleted it: {name}")
+    for change in found.changes:
+        say(f"    set back: {change}")
+    for foreign in found.foreign:
+        say(f"    left alone: {foreign}")
+    reset(ask, found)
+    return bool(found.to_apply)
 
 
 def preview(target: Target, stack: str) -> None:
@@ -177,7 +236,9 @@ def preview(target: Target, stack: str) -> None:
     """
     work = workspace(target)
     if stack != "cluster":
-        build_jars(work.settings(stack))  # the names of job images follow from the jars
+        settings = work.settings(stack)
+        build_jars(settings)  # the names of job images follow from the jars
+        preflight.check_change(work.bin / "kubectl", work.kubeconfig, settings)
     found = work.look(engine.PREVIEW, stack)
     say(f"\n{comment(found, stack, limit=None)}")
     if refused := refusals(found):

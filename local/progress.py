@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 HEARTBEAT_SECONDS = 30  # a step that takes longer says that it is still at it
@@ -26,21 +27,31 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
+@dataclass
+class Step:
+    """A step that runs: what it is about at the moment stands below its signs of life."""
+
+    about: str = ""
+
+
 @contextmanager
-def step(title: str) -> Generator[None]:
+def step(title: str) -> Generator[Step]:
     """Show a step that may take long: its title, a sign of life every 30 s, and the seconds it took."""
     start = time.monotonic()
     done = threading.Event()
+    this = Step()
     say(f"  {title} ...")
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
             say(f"  {title} ... still running after {time.monotonic() - start:.0f} s")
+            if this.about:
+                say(f"    {this.about}")
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield
+        yield this
     except BaseException:
         done.set()
         say(f"  {title}: failed after {time.monotonic() - start:.1f} s")

@@ -14,15 +14,15 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from components.kafka.admin import PodConnection, forward
-from local.kube import Kube, field
-from local.platform import Target, broken_parts, deployer_kubeconfig, orphans, workspace
+from local.kube import Kube
+from local.platform import Target, deployer_kubeconfig, workspace
 from local.progress import LocalError, say, step
+from local.waiting import until_it_runs
 from stacks.settings import EnvironmentSettings
 
 RECORDS = 10_000
 PAYLOADS = 100  # claims share payloads: what is proved is the reading, not the disk
 TIMEOUT_SECONDS = 180
-START_SECONDS = 300
 GRACE_SECONDS = 8  # after the last id: longer than a checkpoint interval, so that a repetition would show
 STACK = "dev"
 CLUSTER = "claims"  # the reference job's Flink cluster
@@ -62,19 +62,20 @@ def forget_proof(target: Target) -> bool:
 
 
 def after_up(target: Target, *, proved: bool) -> None:
-    """Prove the platform, or say that it still is."""
+    """Wait until all runs, whatever changed or did not; prove the platform, or say that it still is proved."""
     if proved:
-        say("\n  Nothing changed since the platform was proved: not proved again (make prove does it).")
+        at, settings = kube(target)
+        until_it_runs(at, settings)
+        say(f"\n  Nothing changed since the platform was proved: not proved again (make prove{target.words} does it).")
     else:
         prove(target)
     (target.state / _PROVED).touch()
-    status(target)
 
 
 def prove(target: Target) -> None:
     """Send records and check the results. Raises LocalError with the counts when the proof fails."""
     at, settings = kube(target)
-    await_running(at, settings)
+    until_it_runs(at, settings)
     with step(f"proof: {RECORDS:,} records through events -> {CLUSTER} -> results"):
         proof = run_proof(at, settings, RECORDS)
     text = (
@@ -86,24 +87,6 @@ def prove(target: Target) -> None:
             f"the proof failed: {text}\nlook at: kubectl -n {at.namespace} logs deploy/{CLUSTER}-taskmanager"
         )
     say(f"  proof: each id came exactly once: {text}")
-
-
-def await_running(at: Kube, settings: EnvironmentSettings) -> None:
-    """Wait until brokers and ensemble are ready and the reference job runs: after a restart they come up by themselves.
-
-    Raises LocalError with what is not there yet.
-    """
-    wanted = {"zookeeper": settings.zookeeper.members, "kafka": settings.kafka.brokers}
-    with step(f"waiting for ZooKeeper, Kafka and Flink {CLUSTER}"):
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            ready = {n: field(at.get("statefulset", n), "status", "readyReplicas", default=0) for n in wanted}
-            job = job_state(at, CLUSTER) if ready == wanted else "not asked yet"
-            if job.startswith("job RUNNING"):
-                return
-            if time.monotonic() > deadline:
-                raise LocalError(f"not up within {START_SECONDS} s: ready {ready} of {wanted}; Flink {CLUSTER}: {job}")
-            time.sleep(1)
 
 
 def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
@@ -221,56 +204,3 @@ def _collect(consumer: Consumer, run_id: str, expected: int) -> tuple[list[dict[
             complete = True
             deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
     return found, dead
-
-
-def status(target: Target) -> None:
-    """Print what runs, how it scales and how to reach it."""
-    at, settings = kube(target)
-    for part in [*broken_parts(target), *orphans(target)]:
-        say(f"  the local node: {part}")
-    say(f"\n  namespace {at.namespace}")
-    for name in settings.flink.clusters:
-        say(f"    Flink {name:<20} {job_state(at, name)}")
-        say(f"    {'':<26} {autoscaler_state(at, name)}")
-    brokers = field(at.get("statefulset", "kafka"), "status", "readyReplicas", default=0)
-    members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
-    say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
-    say(f"    topics: {', '.join(sorted(settings.topics))}")
-    first = next(iter(settings.flink.clusters), CLUSTER)
-    more = target.words
-    say(f"""
-  Flink UI:    kubectl -n {at.namespace} port-forward svc/{first}-jobmanager 8081, then http://127.0.0.1:8081
-  kubectl:     eval "$(make -s kubeconfig{more} STACK={STACK})"   (STACK=cluster: the administrator's)
-  by hand:     eval "$(make -s env{more})"                  pulumi and kubectl as make uses them
-  what next:   edit stacks/Pulumi.{STACK}.yaml, make preview{more} STACK={STACK}, make up{more}""")
-
-
-def job_state(at: Kube, name: str) -> str:
-    """State and parallelism of a cluster's job, as Flink's REST API tells it."""
-    try:
-        jobs = at.rest(f"svc/{name}-jobmanager", 8081, "/jobs/overview")[0]["jobs"]
-        if not jobs:
-            return "no job"
-        job = jobs[0]
-        detail = at.rest(f"svc/{name}-jobmanager", 8081, f"/jobs/{job['jid']}")[0]
-        parallelism = max((vertex["parallelism"] for vertex in detail["vertices"]), default=0)
-        return f"job {job['state']}, parallelism {parallelism}"
-    except (LocalError, OSError) as error:
-        return f"not reachable ({str(error).splitlines()[0]})"
-
-
-def autoscaler_state(at: Kube, name: str) -> str:
-    """TaskManagers now/min/max and the HPA's metric."""
-    hpa = at.get("hpa", f"{name}-taskmanager")
-    if not hpa:
-        return "no autoscaler"
-    source = field(hpa["spec"]["metrics"][0], "containerResource")
-    current = None
-    for metric in field(hpa, "status", "currentMetrics", default=[]):
-        current = field(metric, "containerResource", "current", "averageUtilization")
-    return (
-        f"TaskManagers {field(hpa, 'status', 'currentReplicas', default=0)} now, "
-        f"{hpa['spec']['minReplicas']} min, {hpa['spec']['maxReplicas']} max; "
-        f"{source['name']} {'unknown' if current is None else f'{current}%'} of "
-        f"{source['target']['averageUtilization']}% target"
-    )

@@ -4,15 +4,18 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local import runs
 from local.paths import NAME, ROOT, lock, private, state, write
-from local.progress import LocalError, attend, run, say, warn
+from local.progress import LocalError, run, say, warn
+from local.waiting import told
+from local.watch import Watch, watching
 from policies.pack import policy_options
 from preview import engine
 from preview.events import Preview
@@ -121,12 +124,47 @@ class Workspace:
         text = source.read_text(encoding="utf-8-sig")
         return text if has_secrets or _given(_BACKEND) else _SALT.sub("", text)
 
-    def pulumi(self, command: str, stack: str, *options: str) -> None:
-        """Run a Pulumi command on a stack, with its output on the terminal. Raises LocalError when it fails."""
+    def pulumi(self, command: str, stack: str, *options: str, watch: Watch | None = None) -> None:
+        """Run a Pulumi command on a stack, with its output on the terminal. Raises LocalError when it fails.
+
+        It is interrupted where `watch` gives up what it waits for.
+        """
         words = self._words(command, stack, *options)
+        runs.recover(self.state, stack)
+        self.forget_interrupted(stack)
         say(f"  $ {' '.join(words)}")
-        if attend(subprocess.Popen(words, cwd=ROOT, env=self.environment(stack))) != 0:
+        with watching(watch) if watch else nullcontext() as started:
+            environment = self.environment(stack)
+            code = runs.run(words, state=self.state, stack=stack, environment=environment, started=started)
+        if watch and watch.given_up:
+            raise LocalError(f"{stack} does not come up:\n{told(watch.given_up)}")
+        if code != 0:
             raise LocalError(f"pulumi {command} of {stack} failed: the messages above say why. It can be run again")
+
+    def start(self, command: str, stack: str, *options: str) -> "subprocess.Popen[bytes]":
+        """Start a Pulumi command on a stack without its output: for whoever means to kill it."""
+        words = self._words(command, stack, *options)
+        return runs.start(words, state=self.state, stack=stack, environment=self.environment(stack), quiet=True)
+
+    def exported(self, stack: str) -> dict[str, Any]:
+        """The stack's whole state, secrets in the clear: for use, not for show."""
+        words = ["pulumi", "stack", "export", "--stack", stack, "--show-secrets"]
+        return json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
+
+    def forget_interrupted(self, stack: str) -> None:
+        """Forget operations that an interrupted run did not end, of which Pulumi would warn for ever.
+
+        What they made is taken over when it is made again: objects under our one field manager, topics when they are
+        as asked for. What they changed or deleted is still in the state.
+        """
+        words = ["pulumi", "stack", "export", "--stack", stack]
+        exported = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
+        pending = exported["deployment"].pop("pending_operations", None)
+        if pending:
+            names = sorted(f"{each['type']} {each['resource']['urn'].rsplit('::', 1)[-1]}" for each in pending)
+            warn(f"{stack}: interrupted before, and tried again where it is still asked for: {', '.join(names)}")
+            words = ["pulumi", "stack", "import", "--stack", stack]
+            run(words, cwd=ROOT, env=self.environment(stack), stdin=json.dumps(exported))
 
     def capture(self, command: str, stack: str, *options: str) -> str:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""
@@ -135,17 +173,15 @@ class Workspace:
     def look(self, command: Sequence[str], stack: str) -> Preview:
         """Run one of the engine's commands that change nothing (preview.engine) and return what its events tell."""
         copy = self.prepare(stack)
-        self._release_dead_lock(stack)
         return engine.look(command, stack, ["--config-file", str(copy)], self.environment(stack))
 
     def _words(self, command: str, stack: str, *options: str) -> list[str]:
         copy = self.prepare(stack)
-        self._release_dead_lock(stack)
         return ["pulumi", command, "--stack", stack, "--config-file", str(copy), "--suppress-permalink=true", *options]
 
-    def up(self, stack: str) -> bool:
+    def up(self, stack: str, watch: Watch | None = None) -> bool:
         """Apply a stack, if the policy pack has nothing against it; return whether anything changed."""
-        self.pulumi("up", stack, "--yes", *policy_options(stack))
+        self.pulumi("up", stack, "--yes", *policy_options(stack), watch=watch)
         words = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1"]
         last = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))[0]
         return any(count for kind, count in last["resourceChanges"].items() if kind != "same")
@@ -154,11 +190,3 @@ class Workspace:
         """The stack's outputs, secrets in the clear: for use, not for show."""
         words = ["pulumi", "stack", "output", "--stack", stack, "--json", "--show-secrets"]
         return json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
-
-    def _release_dead_lock(self, stack: str) -> None:
-        """Release the file backend's lock on a stack when the process that took it is gone from this machine."""
-        for file in (self.state / "pulumi" / ".pulumi" / "locks" / "organization" / NAME / stack).glob("*.json"):
-            holder = json.loads(file.read_text())
-            if holder.get("hostname") == socket.gethostname() and not Path(f"/proc/{holder.get('pid')}").exists():
-                warn(f"{stack}: process {holder.get('pid')} was interrupted and left its lock: released")
-                file.unlink()

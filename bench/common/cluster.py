@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,10 +13,10 @@ from bench.common.flink import wait_for
 from local import images, platform, prove
 from local.kube import Kube
 from local.node import lifecycle
-from local.paths import ROOT
 from local.platform import Target
 from local.progress import LocalError, descendants, say, step
 from local.pulumi import Workspace
+from local.waiting import until_it_runs
 from stacks.settings import EnvironmentSettings, merge
 
 _SEEN_SECONDS = 240.0
@@ -63,9 +62,7 @@ class BenchCluster:
         Returns whether Pulumi was still at work. Raises LocalError when it is not seen in four minutes.
         """
         work = self._with(cluster, topics, {})
-        words = ["pulumi", "up", "--stack", prove.STACK, "--config-file", str(work.prepare(prove.STACK)), "--yes"]
-        environment = work.environment(prove.STACK)
-        child = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        child = work.start("up", prove.STACK, "--yes")
         try:
             wait_for("what the update is killed at", lambda: seen() or None, _SEEN_SECONDS)
             return child.poll() is None
@@ -150,5 +147,5 @@ def _platform(target: Target) -> tuple[Kube, EnvironmentSettings]:
     if broken := platform.broken_parts(target):
         raise LocalError(f"the platform {where} is not up ({broken[0].strip()}): run make up {where}")
     at, settings = prove.kube(target)
-    prove.await_running(at, settings)
+    until_it_runs(at, settings)
     return at, settings

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from components.kafka.admin import forward
-from local import platform, prove
+from local import job, platform, prove, status, waiting
+from local.drift import Drift
 from local.images import ensure
 from local.kube import Kube, field
 from local.node import lifecycle
@@ -109,6 +111,50 @@ def test_pod_security_refuses_a_privileged_pod(admin: Kube) -> None:
         dataclasses.replace(admin, namespace="dev").run("apply", "-f", "-", stdin=json.dumps(pod))
 
 
+def test_what_kubectl_changed_is_found_and_set_back(work: Workspace, target: Target, dev: Kube) -> None:
+    def patch(kind: str, name: str, text: str) -> None:
+        dev.run("patch", kind, name, "--type", "merge", "-p", text)
+
+    def autoscaler() -> int:
+        return dev.get("hpa", "claims-taskmanager")["spec"]["maxReplicas"]
+
+    assert platform.drift(target, work, "dev")[1] == Drift()
+    before = autoscaler()
+    patch("hpa", "claims-taskmanager", '{"spec":{"maxReplicas":7}}')
+    patch("configmap", "kafka-config", '{"data":{"stray":"1"}}')
+    dev.run("delete", "pdb", "zookeeper")
+    found = platform.drift(target, work, "dev")[1]
+    told = f"HorizontalPodAutoscaler claims-taskmanager spec.maxReplicas: 7 -> {before} (changed by kubectl-patch)"
+    assert [str(change) for change in found.changes] == [told]
+    assert found.missing == ("PodDisruptionBudget zookeeper",)
+    (foreign,) = found.foreign
+    assert (foreign.path, foreign.manager) == ("data.stray", "kubectl-patch")
+    assert platform.apply(target)
+    assert autoscaler() == before
+    assert dev.get("pdb", "zookeeper")
+    dev.run(*shlex.split(foreign.command)[1:])
+    assert platform.drift(target, work, "dev")[1] == Drift()
+    assert not platform.apply(target)
+
+
+def test_an_update_of_what_kubectl_changed_needs_no_help(work: Workspace, dev: Kube) -> None:
+    dev.run("patch", "hpa", "claims-taskmanager", "--type", "merge", "-p", '{"spec":{"maxReplicas":7}}')
+    changed = _with(work, {"flink": {"clusters": {"claims": {"taskManagers": {"max": 2}}}}})
+    assert changed.up("dev")
+    assert dev.get("hpa", "claims-taskmanager")["spec"]["maxReplicas"] == 2
+    assert work.up("dev")
+
+
+def test_taskmanagers_that_were_scaled_to_0_by_hand_are_told_with_the_way_back(target: Target, dev: Kube) -> None:
+    dev.run("patch", "deployment", "claims-taskmanager", "--type", "merge", "-p", '{"spec":{"replicas":0}}')
+    with pytest.raises(LocalError, match="claims-taskmanager is scaled to 0, where its autoscaler leaves it") as told:
+        status.show(target)
+    command = str(told.value).partition("look at: ")[2].splitlines()[0]
+    dev.run(*shlex.split(command)[1:])
+    waiting.until_it_runs(*prove.kube(target))
+    status.show(target)
+
+
 def test_topics_are_previewed_changed_and_their_drift_is_found(work: Workspace, dev: Kube) -> None:
     topic = {"partitions": 2, "replicas": 1, "retentionMillis": 3600000}
     created = _with(work, {"kafka": {"topics": {"orders": topic}}})
@@ -165,7 +211,7 @@ def test_a_users_own_job_joins_scales_under_load_and_nothing_drifts(
         return int(field(dev.get("deployment", f"{OWN}-taskmanager"), "status", "readyReplicas", default=0))
 
     eventually("a second TaskManager", lambda: task_managers() == 2, 300)
-    eventually("the job uses both", lambda: "parallelism 2" in prove.job_state(dev, OWN), 180)
+    eventually("the job uses both", lambda: "parallelism 2" in job.look(dev, OWN).text, 180)
     assert _changes(extended, "dev") == {}
     assert _changes(extended, "dev", "refresh") == {}
     assert work.up("dev")
