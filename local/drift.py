@@ -18,6 +18,8 @@ _BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creati
 # Managers of fields that are theirs, such as the volume's name in a claim.
 _CONTROLLERS = ("kube-", "cloud-controller-manager", "csi-")
 _CONTENT = ("spec", "data", "binaryData", "rules", "subjects", "roleRef", "webhooks")
+# Where it is not ours, the autoscaler's; that it leaves 0 alone is told with the health of things.
+_REPLICAS = ("spec", "replicas")
 # Says when somebody restarted pods, and changes nothing in how they run.
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SECRET_KEY, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"  # of Pulumi's state
@@ -255,7 +257,7 @@ def _added(live: Mapping[str, Any], managers: Mapping[tuple[str | int, ...], str
     told: list[tuple[str | int, ...]] = []
     for pointer, manager in sorted(managers.items(), key=lambda item: len(item[0])):
         ours = manager == PROJECT or manager.startswith(_CONTROLLERS)
-        if ours or pointer[0] not in _CONTENT or pointer[-1] == _RESTARTED:
+        if ours or pointer[0] not in _CONTENT or pointer == _REPLICAS or pointer[-1] == _RESTARTED:
             continue
         inner = [other for other, by in managers.items() if other[: len(pointer)] == pointer and by == PROJECT]
         if inner or any(pointer[: len(outer)] == outer for outer in told):

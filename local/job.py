@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from local.kube import Kube
+from local.kube import Kube, field
+from local.logs import last_words
 from local.progress import LocalError
 
 _ENDED = ("FINISHED", "CANCELED", "FAILED")
@@ -40,7 +41,12 @@ def look(at: Kube, name: str) -> JobState:
         jobs = at.rest(service, 8081, "/jobs/overview")[0]["jobs"]
         if not jobs:
             return describe(None, 0)
-        detail = at.rest(service, 8081, f"/jobs/{jobs[0]['jid']}")[0]
+        path = f"/jobs/{jobs[0]['jid']}"
+        detail, exceptions = at.rest(service, 8081, path, f"{path}/exceptions?maxExceptions=1")
     except (LocalError, OSError, json.JSONDecodeError) as error:
         return JobState(runs=False, ended=False, text=f"its REST API is not reachable ({str(error).splitlines()[0]})")
-    return describe(jobs[0], max((vertex["parallelism"] for vertex in detail["vertices"]), default=0))
+    told = describe(jobs[0], max((vertex["parallelism"] for vertex in detail["vertices"]), default=0))
+    failures = field(exceptions, "exceptionHistory", "entries", default=[])
+    if told.runs or not failures:
+        return told
+    return replace(told, text=f"{told.text}; it failed with {last_words(failures[0]['stacktrace'])}")

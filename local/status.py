@@ -11,9 +11,12 @@ from local.waiting import told
 def show(target: Target) -> None:
     """Print it all. Raises LocalError with what does not run, and what helps."""
     at, settings = kube(target)
-    node = [*broken_parts(target), *orphans(target)]
-    for part in node:
-        say(f"  the local node: {part}")
+    if broken := broken_parts(target):
+        parts = "".join(f"\n  {part.strip()}" for part in broken)
+        raise LocalError(f"the local node {target.name} does not run: make up{target.words} starts it{parts}")
+    lost = orphans(target)
+    for each in lost:
+        say(f"  the local node: {each}")
     say(f"\n  namespace {at.namespace}")
     for name in settings.flink.clusters:
         say(f"    Flink {name:<20} {job.look(at, name).text}")
@@ -31,8 +34,8 @@ def show(target: Target) -> None:
         say(f"    added beside Pulumi: {each}")
     if faults := health.faults(at, settings):
         raise LocalError(f"not all runs that should:\n{told(faults)}")
-    if node:
-        raise LocalError(f"the local node is not whole: {'; '.join(node)}")
+    if lost:
+        raise LocalError(f"processes outlive their pods, and may write to the same volumes: {'; '.join(lost)}")
     first = next(iter(settings.flink.clusters), None)
     more = target.words
     if first:

@@ -133,7 +133,7 @@ def bench_cluster(target: Target, name: str, *, autoscaled: bool = False) -> Gen
 def _alone(target: Target) -> Generator[None]:
     """One harness at a time: they would take each other's cluster away, and the CPU."""
     if not target.state.exists():
-        raise LocalError(f"there is no platform in {target.state}: run make up")
+        raise LocalError(f"there is no platform in {target.state}: run make up{target.words}")
     with (target.state / ".bench.lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

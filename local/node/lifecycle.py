@@ -92,7 +92,11 @@ def _free_octet(states: Path) -> int:
         ours = ipaddress.ip_network(f"10.200.{n}.0/30")
         if n not in taken and not any(ours.overlaps(ipaddress.ip_network(r, strict=False)) for r in routes):
             return n
-    raise LocalError("no free addresses between 10.200.70.0 and 10.200.99.255: take a cluster down with make down")
+    names = ", ".join(sorted(file.parent.name for file in states.glob("*/octet")))
+    raise LocalError(
+        f"no free addresses between 10.200.70.0 and 10.200.99.255: take one of {names} down, with make down NAME=... "
+        "DATA=delete"
+    )
 
 
 def inside(at: Layout, command: Sequence[str | Path]) -> list[str]:

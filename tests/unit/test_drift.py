@@ -143,6 +143,7 @@ def test_what_controllers_write_is_theirs() -> None:
         _entry("kube-controller-manager", {"f:spec": {"f:replicas": {}}}, subresource="scale"),
         _entry("kube-controller-manager", {"f:status": {"f:replicas": {}}}, subresource="status"),
         _entry("kube-controller-manager", {"f:spec": {"f:volumeName": {}}}),
+        _entry("kubectl-patch", {"f:spec": {"f:replicas": {}}}),  # as we tell to, where it was scaled to 0
         _entry("kubectl-rollout", {"f:metadata": {"f:annotations": {"f:x": {}}}}),
         _entry(
             "kubectl-rollout",

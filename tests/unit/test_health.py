@@ -42,9 +42,9 @@ class Cluster(Kube):
     def rest(self, target: str, port: int, *paths: str) -> list[Any]:
         if isinstance(self.jobs, str):
             raise LocalError(self.jobs)
-        return [
-            {"jobs": self.jobs} if path == "/jobs/overview" else {"vertices": [{"parallelism": 2}]} for path in paths
-        ]
+        answers = {"/jobs/overview": {"jobs": self.jobs}, "/jobs/1": {"vertices": [{"parallelism": 2}]}}
+        exceptions = {"exceptionHistory": {"entries": [{"stacktrace": self.log}] if self.log else []}}
+        return [answers.get(path, exceptions) for path in paths]
 
 
 @pytest.fixture
@@ -189,6 +189,14 @@ def test_a_job_that_does_not_run_is_a_fault_of_its_cluster(
     assert [fault.text for fault in found] == [text] * len(settings.flink.clusters)
     assert {fault.reason == health.ENDED for fault in found} == {ended}
     assert "128" not in job.look(cluster, "claims").text
+
+
+def test_a_job_that_fails_is_told_with_its_failure(settings: EnvironmentSettings) -> None:
+    failure = "java.lang.Exception: recovery is suppressed\n\tat a.B\nCaused by: java.io.IOException: no disk\n"
+    cluster = Cluster(_whole(settings), jobs=[{"jid": "1", "state": "RESTARTING"}], logs=failure)
+    assert job.look(cluster, "claims").text == "job RESTARTING; it failed with java.io.IOException: no disk"
+    object.__setattr__(cluster, "jobs", [{"jid": "1", "state": "RUNNING"}])
+    assert job.look(cluster, "claims").text == "job RUNNING, parallelism 2"
 
 
 def test_what_is_not_up_in_time_is_told(settings: EnvironmentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
