@@ -1,0 +1,107 @@
+"""Applying the stacks: what was changed beside Pulumi is set back after it, also when Pulumi failed over it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import platform
+from local.drift import Change, Drift
+from local.platform import Target
+from local.progress import LocalError
+from local.pulumi import environment_settings, stack_file
+from stacks.settings import EnvironmentSettings
+
+CHANGED = Drift(
+    changes=(Change(where="StatefulSet kafka", path="spec.replicas", live=0, ours=1, manager="kubectl"),),
+    to_apply=({"kind": "StatefulSet", "metadata": {"name": "kafka"}},),
+)
+
+
+class Stacks:
+    """A workspace whose updates change nothing, or fail."""
+
+    bin = Path("/b")
+    kubeconfig = Path("/k")
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+
+    def settings(self, _stack: str) -> EnvironmentSettings:
+        return environment_settings(stack_file("dev"))
+
+    def up(self, stack: str, watch: object) -> bool:
+        assert (watch is None) == (stack == "cluster")
+        if stack == self.failing:
+            raise LocalError("the Kafka brokers cannot be reached")
+        return False
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    written: list[str] = []
+
+    def reset(_: object, found: Drift) -> None:
+        written.extend(map(str, found.changes))
+
+    monkeypatch.setattr(platform, "reset", reset)
+    return written
+
+
+def _let(monkeypatch: pytest.MonkeyPatch, work: Stacks, found: dict[str, Any]) -> None:
+    def drift(_target: Target, _work: object, stack: str) -> tuple[Any, Drift]:
+        told = found.get(stack, Drift())
+        if isinstance(told, LocalError):
+            raise told
+        return None, told
+
+    def workspace(_: Target) -> Stacks:
+        return work
+
+    monkeypatch.setattr(platform, "workspace", workspace)
+    monkeypatch.setattr(platform, "drift", drift)
+
+
+def test_what_is_as_it_was_applied_is_no_change(monkeypatch: pytest.MonkeyPatch, applied: list[str]) -> None:
+    _let(monkeypatch, Stacks(), {})
+    assert not platform.apply(Target("b", ""))
+    assert applied == []
+
+
+def test_setting_back_is_a_change_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, applied: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _let(monkeypatch, Stacks(), {"dev": CHANGED})
+    assert platform.apply(Target("b", ""))
+    assert applied == ["StatefulSet kafka spec.replicas: 0 -> 1 (changed by kubectl)"]
+    assert f"set back: {applied[0]}" in capsys.readouterr().out
+
+
+def test_an_update_that_failed_over_what_is_set_back_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, applied: list[str]
+) -> None:
+    _let(monkeypatch, Stacks("dev"), {"dev": CHANGED})
+    with pytest.raises(LocalError, match=r"(?s)brokers cannot be reached.*run make up NAME=b again"):
+        platform.apply(Target("b", ""))
+    assert applied
+
+
+@pytest.mark.parametrize("found", [Drift(), LocalError("no such stack")])
+def test_an_update_that_failed_for_itself_says_so_alone(
+    found: Any, monkeypatch: pytest.MonkeyPatch, applied: list[str]
+) -> None:
+    _let(monkeypatch, Stacks("dev"), {"dev": found})
+    with pytest.raises(LocalError) as error:
+        platform.apply(Target("b", ""))
+    assert str(error.value) == "the Kafka brokers cannot be reached"
+    assert applied == []
+
+
+def test_a_claim_that_was_deleted_is_told_with_the_way_to_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, applied: list[str]
+) -> None:
+    _let(monkeypatch, Stacks(), {"dev": Drift(lost_claims=("PersistentVolumeClaim data-kafka-0",))})
+    says = r"PersistentVolumeClaim data-kafka-0: deleted beside Pulumi.*make refresh NAME=b STACK=dev.*make up NAME=b"
+    with pytest.raises(LocalError, match=says):
+        platform.apply(Target("b", ""))
+    assert applied == []
