@@ -12,6 +12,7 @@ from stacks.settings import EnvironmentSettings
 
 LIMIT_SECONDS = 300
 _LOOK_SECONDS = 1.5
+_LOOKS = 2  # in a row that find nothing: a job that fails at once runs for a moment
 # How long a reason may last that waiting alone does not end: a registry, a node's return, an autoscaler of nodes.
 _PATIENCE = {
     health.SCALED: 0.0,
@@ -57,12 +58,17 @@ def until_it_runs(at: Kube, settings: EnvironmentSettings) -> None:
     patience = Patience()
     deadline = time.monotonic() + LIMIT_SECONDS
     with step("waiting until ZooKeeper, Kafka and all Flink clusters run") as waiting:
-        while faults := health.faults(at, settings):
+        good = 0
+        while True:
+            faults = health.faults(at, settings)
+            good = 0 if faults else good + 1
+            if good == _LOOKS:
+                return
             waiting.about = "; ".join(f"{fault.part}: {fault.text}" for fault in faults)
             now = time.monotonic()
             if given_up := patience.given_up(faults, now):
                 raise LocalError(told(given_up))
-            if now > deadline:
+            if faults and now > deadline:
                 raise LocalError(f"not up within {LIMIT_SECONDS} s:\n{told(faults)}")
             time.sleep(_LOOK_SECONDS)
 

@@ -199,6 +199,21 @@ def test_a_job_that_fails_is_told_with_its_failure(settings: EnvironmentSettings
     assert job.look(cluster, "claims").text == "job RUNNING, parallelism 2"
 
 
+def test_a_job_that_runs_for_a_moment_does_not_run(
+    settings: EnvironmentSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = [[], [_fault("Flink claims", health.UNREADY)], [], []]
+    left = list(looks)
+
+    def faults(*_: object) -> list[Fault]:
+        return left.pop(0)
+
+    monkeypatch.setattr(health, "faults", faults)
+    monkeypatch.setattr(waiting, "_LOOK_SECONDS", 0)
+    waiting.until_it_runs(Cluster([]), settings)
+    assert left == []
+
+
 def test_what_is_not_up_in_time_is_told(settings: EnvironmentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "LIMIT_SECONDS", -1)
     down = Cluster(_with(_whole(settings), _workload("StatefulSet", "kafka", 1, 0)))
