@@ -22,7 +22,7 @@ from local.paths import lock, private, state, write
 from local.progress import LocalError, run, step
 
 NAME_LIMIT = 12  # the link's name is `sp-<name>`, and Linux takes 15 characters
-READY_SECONDS = 90
+READY_SECONDS = 180
 _FORCED_SECONDS = 5  # between two looks for processes that a pod left behind
 # What no configuration moves: the cache of network results, links to logs, and the sockets of device plug-ins, of which
 # a kubelet removes everybody's when it starts. The node's mount namespace has its own. Whoever removes such a directory
