@@ -39,7 +39,7 @@ class Fault:
         return self.where, self.pod
 
     def __str__(self) -> str:
-        return f"{self.part}: {self.text}\n    look at: {self.command}"
+        return f"{self.part}: {self.text}\n    try: {self.command}"
 
 
 @dataclass(frozen=True, kw_only=True)

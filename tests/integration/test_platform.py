@@ -149,8 +149,8 @@ def test_taskmanagers_that_were_scaled_to_0_by_hand_are_told_with_the_way_back(t
     dev.run("patch", "deployment", "claims-taskmanager", "--type", "merge", "-p", '{"spec":{"replicas":0}}')
     with pytest.raises(LocalError, match="claims-taskmanager is scaled to 0, where its autoscaler leaves it") as told:
         status.show(target)
-    command = str(told.value).partition("look at: ")[2].splitlines()[0]
-    dev.run(*shlex.split(command)[1:])
+    (command,) = [line for line in str(told.value).splitlines() if "try: kubectl" in line and " patch " in line]
+    dev.run(*shlex.split(command)[2:])
     waiting.until_it_runs(*prove.kube(target))
     status.show(target)
 
