@@ -19,6 +19,7 @@ from components.kafka.admin import forward
 from local import prove
 from local.platform import Target
 from local.progress import LocalError, say
+from local.waiting import until_it_runs
 
 _RECORDS = 500
 _SILENT_SECONDS = 12.0  # two checkpoints: results are committed with them
@@ -81,7 +82,7 @@ def _ensemble_lost(scene: Scene, ledger: Ledger) -> None:
     for member in members:
         scene.added.administrator.run("exec", member, "--", "sh", "-c", "rm -rf /data/version-2")
     scene.added.administrator.run("delete", "pod", *members, "--force", "--grace-period=0")
-    prove.await_running(scene.added.at, scene.added.settings)
+    until_it_runs(scene.added.at, scene.added.settings)
     wait_for("the job", lambda: True if any(pod.ready for pod in scene.flink.pods()) else None, 120)
 
 
