@@ -43,7 +43,7 @@ final class JobStates {
             StateRecord.Start start = record.begin(before, from);
             record.prune();
             plan.setSavepointRestoreSettings(settings(from));
-            running = new RunningJob(job, start, record, leftovers);
+            running = new RunningJob(job, start, record, leftovers, text -> Ending.say(configuration, text));
             String state = from.state() == null ? "nothing" : from.state();
             Ending.say(configuration, String.format("start %d: from %s (%s)", start.number(), state, from.why()));
         } catch (IOException | RuntimeException error) {

@@ -2,6 +2,7 @@ package streaming.state;
 
 import java.io.IOException;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.apache.flink.core.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -14,13 +15,17 @@ final class RunningJob {
     private final StateRecord.Start start;
     private final StateRecord record;
     private final Leftovers leftovers;
+    private final Consumer<String> say;
     private StateRecord.State newest; // of this start
 
-    RunningJob(String job, StateRecord.Start start, StateRecord record, Leftovers leftovers) {
+    /** @param say tells why the job does not run any more */
+    RunningJob(
+            String job, StateRecord.Start start, StateRecord record, Leftovers leftovers, Consumer<String> say) {
         this.job = job;
         this.start = start;
         this.record = record;
         this.leftovers = leftovers;
+        this.say = say;
     }
 
     String job() {
@@ -73,8 +78,8 @@ final class RunningJob {
                 finished ? leftovers.savepointAbove(job, highest) : Optional.empty();
         String last = newest == null ? start.state() : newest.uri();
         String state = savepoint.map(StateRecord.State::uri).orElse(last);
-        record.ended(start, finished ? "FINISHED" : "CANCELED", state);
-        LOG.info("The job ended. Its last state is {}", state);
+        StateRecord.End end = record.ended(start, finished ? "FINISHED" : "CANCELED", state);
+        say.accept(StartingPoint.ended(end, start.granted()));
         return savepoint.isPresent();
     }
 }

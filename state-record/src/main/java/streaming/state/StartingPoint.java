@@ -100,7 +100,8 @@ record StartingPoint(String state, boolean owned, String why, List<String> grant
         return new StartingPoint(latest.uri(), latest.job().equals(job), why, List.of(), highestOf(found));
     }
 
-    private static String ended(StateRecord.End end, List<String> granted) {
+    /** That the job ended, and the request that lets it go on. */
+    static String ended(StateRecord.End end, List<String> granted) {
         String request = end.state() == null ? NOTHING : end.state();
         for (int n = 2; granted.contains(request); n++) {
             request = uri(request) + "#" + n;

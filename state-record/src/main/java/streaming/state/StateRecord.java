@@ -109,14 +109,16 @@ final class StateRecord {
     }
 
     /** Record that the job ended, in this start, by itself or because somebody asked for it. */
-    void ended(Start start, String status, String state) throws IOException {
+    End ended(Start start, String status, String state) throws IOException {
+        End end = new End(status, state, Instant.now().toString());
         Map<String, Object> content = new LinkedHashMap<>();
-        content.put("at", Instant.now().toString());
+        content.put("at", end.at());
         content.put("status", status);
         content.put("state", state);
         if (json(of(start.number(), "ended")).isEmpty()) {
             Storage.create(of(start.number(), "ended"), JSON.writeValueAsString(content));
         }
+        return end;
     }
 
     /** Whether a later start is recorded: whoever runs this one does not lead any more. */

@@ -89,6 +89,7 @@ class RecordedHighAvailabilityTest {
         }
         assertEquals("FINISHED", line().end().orElseThrow().status());
         assertEquals(savepoint, line().end().orElseThrow().state());
+        assertTrue(Files.readString(volume.resolve("start")).contains("set restoreFrom: " + savepoint), "at once");
         assertStaysEnded(savepoint);
         // As a person writes it, and not as Flink does.
         configuration.set(RecordOptions.RESTORE_FROM, savepoint.replace("file:/", "file:///") + "/_metadata");
