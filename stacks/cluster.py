@@ -16,7 +16,7 @@ def build(settings: ClusterSettings) -> Mapping[str, object]:
     if settings.server is None:
         raise SettingsError(
             "streaming-platform:server: is missing: the deployers' kubeconfigs need the API server's address, "
-            "such as https://10.0.0.1:6443; set it with `pulumi config set server <address>`, as `make up` does"
+            'such as https://10.0.0.1:6443: eval "$(make -s env)" gives it, or `pulumi config set server <address>`'
         )
     provider = k8s.Provider(
         "kubernetes",

@@ -111,7 +111,8 @@ def understood(word: str, where: str = "") -> object:
         as_shown = repr(number) == word and not number.is_integer() and abs(number) >= _SMALL
         return number if as_shown else Written(word)
     is_text = _YAML_1_1.resolve(yaml.ScalarNode, word, (True, False)) in _TEXT_IN_1_1
-    if not is_text or _NUMBER.fullmatch(word.replace("_", "")) or _TIME.fullmatch(word):
+    is_number = word[0] != "_" and _NUMBER.fullmatch(word.replace("_", ""))
+    if not is_text or is_number or _TIME.fullmatch(word):
         raise UnclearError(word, where)
     return word
 

@@ -233,7 +233,9 @@ def _config(path: Path) -> dict[str, object]:
     if not isinstance(given, dict):
         raise SettingsError(f"{path}: has no mapping `config`: add it, with {_PREFIX}kind and what that kind needs")
     config = cast("dict[str, object]", given)
-    problems = [
+    # Pulumi hands over an empty text for them.
+    problems = [f"{key}: is empty: write a value, or leave it out" for key, value in config.items() if value is None]
+    problems += [
         f"{'.'.join(keys)}: {number.text} is a number, and would not arrive as it is written: put it in quotes"
         for keys, number in numbers(config)
         if not wants_number(_model(config), [keys[0].removeprefix(_PREFIX), *keys[1:]])

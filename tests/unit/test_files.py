@@ -102,6 +102,10 @@ def test_a_key_that_readers_of_yaml_take_differently_is_refused(key: str, tmp_pa
     [
         ("  5: x\n  1: x\n", "5: no such setting"),
         ("  on: x\n", "on: 'on' in line 4"),
+        (
+            "  streaming-platform:kubeconfig:\n",
+            "streaming-platform:kubeconfig: is empty: write a value, or leave it out",
+        ),
         ("  2026-01-02: x\n", "2026-01-02: '2026-01-02' in line 4"),
         ("  streaming-platform:kafka: &a {topics: *a}\n", "kafka.topics: what begins in line 4 contains itself: write"),
         ("  streaming-platform:kafka: &a [*a]\n", "kafka.0: what begins in line 4 contains itself: write it out"),
