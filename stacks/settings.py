@@ -231,7 +231,9 @@ def _config(path: Path) -> dict[str, object]:
     """The config in a stack file. Raises SettingsError where a number stands for text and would arrive otherwise."""
     given: object = read_file(path).get("config")
     if not isinstance(given, dict):
-        raise SettingsError(f"{path}: has no mapping `config`: add it, with {_PREFIX}kind and what that kind needs")
+        # `pulumi stack init` makes a file of nothing but a salt, where `pulumi stack rm` has deleted the one that was.
+        needed = f"add it, with {_PREFIX}kind and what that kind needs"
+        raise SettingsError(f"{path}: has no mapping `config`: {needed}. {how_back(path)}")
     config = cast("dict[str, object]", given)
     # Pulumi hands over an empty text for them.
     problems = [f"{key}: is empty: write a value, or leave it out" for key, value in config.items() if value is None]

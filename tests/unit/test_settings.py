@@ -464,6 +464,7 @@ def test_settings_cannot_be_changed() -> None:
         (None, ["No such file", "name an existing stack file"]),
         ("a: [", ["is not YAML", "correct it"]),
         ("", ["has no mapping `config`", "add it"]),
+        ("encryptionsalt: v1:x", ["has no mapping `config`", "`git checkout -- stacks/Pulumi.dev.yaml` brings back"]),
         ("config: 3", ["has no mapping `config`", "add it"]),
     ],
 )

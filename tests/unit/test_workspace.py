@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,7 +13,9 @@ from local import paths, platform, pulumi
 from local.platform import Target
 from local.progress import LocalError
 from local.pulumi import Workspace
-from stacks.settings import OVERLAY, EnvironmentSettings, load_file
+from preview.__main__ import main as preview_main
+from preview.events import Preview
+from stacks.settings import OVERLAY, EnvironmentSettings, load_file, stack_file
 
 STACK = "dev"
 FILE = """# what people decide
@@ -162,3 +165,29 @@ def test_what_make_env_prints_can_be_evaluated(work: Workspace, monkeypatch: pyt
     for line in platform.export_lines(Target("local", "")):
         assert shlex.split(line)[0] == "export"
         assert len(shlex.split(line)) == 2
+
+
+@pytest.mark.parametrize("command", ["run", "drift"])
+def test_a_preview_gives_pulumi_a_copy_of_the_stack_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stacks.settings.ROOT", tmp_path)
+    file = stack_file("cluster")
+    file.parent.mkdir()
+    file.write_text("config: {streaming-platform:kind: cluster, streaming-platform:environments: {dev: {}}}\n")
+    before = file.read_bytes()
+    given: list[bytes] = []
+
+    def write_to_it(_command: object, _stack: str, options: Sequence[str], environment: Mapping[str, str]) -> Preview:
+        assert environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] == "true"
+        copy = Path(options[list(options).index("--config-file") + 1])
+        given.append(copy.read_bytes())
+        copy.write_text("encryptionsalt: v1:x\n")
+        return Preview(result="succeeded")
+
+    monkeypatch.setattr("preview.engine.look", write_to_it)
+    monkeypatch.setattr("local.tools.ensure_tools", Mock(return_value=(tmp_path, {})))
+    monkeypatch.setattr("sys.argv", ["preview", command, "cluster"])
+    assert preview_main() == 0
+    assert given == [before]
+    assert file.read_bytes() == before
