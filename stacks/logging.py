@@ -185,6 +185,14 @@ class LoggingSettings(Section):
                     f"agent {self.agent} cannot write there: use one of {', '.join(known)}, or agent "
                     + " or ".join(each for each, kinds in DESTINATIONS.items() if destination.kind in kinds),
                 )
+        topics: dict[object, str] = {}
+        for name, kafka in ((name, each.kafka) for name, each in self.destinations.items() if each.kafka):
+            if (first := topics.setdefault((kafka.bootstrap_servers, kafka.topic), name)) != name:
+                raise SectionError(
+                    f"destinations.{name}.kafka.topic",
+                    f"{kafka.topic!r} is that of {first} too, and each event would be there twice: name another topic, "
+                    "or take one of the two out",
+                )
         with_keys = [name for name, each in self.destinations.items() if each.s3 and each.s3.secret]
         if self.agent == "opentelemetryCollector" and len(with_keys) > 1:
             raise SectionError(

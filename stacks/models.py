@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from components.kafka.capacity import Kept, capacity_problem
+from components.kafka.topic_rules import collision, config_problems
 from components.names import PROJECT
 from stacks.exact import Context, NodePath, ObjectName, Registry, ServerUrl, StackName
 from stacks.flink import FlinkSettings
@@ -119,8 +121,8 @@ class ZooKeeperSettings(Section):
     """Memory limit of a member, in MiB; half of it is heap."""
     cpu: Cores = 0.1
     """CPU request of a member, in cores."""
-    storage_mib: Storage = 2048
-    """Claim of a member, in MiB. A transaction log alone takes 64 MiB (preAllocSize)."""
+    storage_mib: Annotated[Storage, Field(ge=512)] = 2048
+    """Claim of a member, in MiB. Three snapshots are kept, and each transaction log takes 64 MiB (preAllocSize)."""
 
 
 class TopicSettings(Section):
@@ -130,18 +132,20 @@ class TopicSettings(Section):
     """Can grow, never shrink."""
     replicas: Annotated[int, Field(ge=1, le=32767)]
     """Brokers that hold a copy."""
-    retention_millis: Annotated[int, Field(ge=-1)] = 7 * 24 * 3600 * 1000
+    retention_millis: Annotated[int, Field(ge=-1, le=2**63 - 1)] = 7 * 24 * 3600 * 1000
     """How long records are kept; -1 for ever."""
     config: Mapping[str, Text] = {}
-    """Further settings of the topic, by Kafka's names."""
+    """Further settings of the topic, by Kafka's names; retention.bytes bounds the disk that a partition takes."""
 
     @model_validator(mode="after")
-    def _in_sync_replicas(self) -> Self:
+    def _configs(self) -> Self:
         if "retention.ms" in self.config:
             given = self.config["retention.ms"]
             raise SectionError("config.retention.ms", f"{given!r} has a key of its own: set retentionMillis instead")
+        for name, problem in config_problems(self.config):
+            raise SectionError(f"config.{name}", problem)
         needed = self.properties["min.insync.replicas"]
-        if not needed.isdecimal() or not 1 <= int(needed) <= self.replicas:
+        if int(needed) > self.replicas:
             raise SectionError(
                 "config.min.insync.replicas",
                 f"{needed!r} is not a number from 1 to {self.replicas} (replicas): "
@@ -157,6 +161,11 @@ class TopicSettings(Section):
             "min.insync.replicas": str(max(1, self.replicas - 1)),
             **self.config,
         }
+
+    @property
+    def kept(self) -> Kept:
+        """What the topic may keep."""
+        return Kept(partitions=self.partitions, replicas=self.replicas, config=self.properties)
 
 
 class KafkaSettings(Section):
@@ -233,6 +242,21 @@ class EnvironmentSettings(Section):
                 "config": config,
             }
         )
+
+    @model_validator(mode="after")
+    def _topics_beside_each_other(self) -> Self:
+        for name in self.topics:
+            if other := collision(name, self.topics):
+                raise SectionError(
+                    f"kafka.topics.{name}",
+                    f"topic {other} has the same name to Kafka, which takes dots for underscores in its metrics: "
+                    "choose another name for one of them",
+                )
+        kept = {name: topic.kept for name, topic in self.topics.items()}
+        kafka = self.kafka
+        if problem := capacity_problem(kept, brokers=kafka.brokers, storage_mib=kafka.storage_mib):
+            raise SectionError("kafka.storageMib", problem)
+        return self
 
     @model_validator(mode="after")
     def _log_topics(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from components.kafka.topic_rules import name_problem
 from components.names import FLINK_CLUSTER, check_name, image_version
 from stacks.exact import IMAGE
 
@@ -56,12 +57,8 @@ def _image(image: str) -> str:
 
 
 def _topic_name(name: str) -> str:
-    legal = name.isascii() and name.replace(".", "").replace("_", "").replace("-", "").isalnum()
-    if not legal or len(name) > 249:
-        raise ValueError(
-            f"topic name {name!r} ({len(name)} characters) is not Kafka's: "
-            "use at most 249 letters, digits, dots, dashes and underscores"
-        )
+    if problem := name_problem(name):
+        raise ValueError(problem)
     return name
 
 

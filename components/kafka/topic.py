@@ -6,7 +6,6 @@ version works with newer code, as long as `components.kafka.topic.TopicProvider`
 """
 
 import logging
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -35,8 +34,8 @@ from components.kafka.admin import (
     TopicState,
     topics,
 )
+from components.kafka.topic_rules import config_problems, name_problem
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")  # org.apache.kafka.common.internals.Topic
 _DELETED_SECONDS = 60.0  # for brokers to forget a deleted topic
 
 
@@ -174,16 +173,16 @@ def problems(properties: Mapping[str, Any]) -> list[tuple[str, str]]:
     topic, config = properties["topic"], properties["config"]
     brokers = properties["connection"]["brokers"]
     found: list[tuple[str, str]] = []
-    if not isinstance(topic, str) or not _NAME.fullmatch(topic) or topic in {".", ".."}:
-        found.append(("topic", f"{topic!r} is not a name for a topic: 1 to 249 of the characters a-z A-Z 0-9 . _ -"))
+    if problem := name_problem(topic) if isinstance(topic, str) else f"{topic!r} is not a text: write it in quotes":
+        found.append(("topic", problem))
     if not _is_count(properties["partitions"]):
         found.append(("partitions", f"{properties['partitions']!r} is not a whole number from 1"))
     if not _is_count(properties["replicas"]) or properties["replicas"] > brokers:
         found.append(("replicas", f"{properties['replicas']!r} is not a whole number from 1 to {brokers:g} (brokers)"))
-    for name, value in config.items():
-        if not isinstance(value, str):
-            found.append(("config", f"{name}: {value!r} is not a text: write it in quotes"))
-    return found
+    texts = {name: value for name, value in config.items() if isinstance(value, str)}
+    for name in config.keys() - texts.keys():
+        found.append(("config", f"{name}: {config[name]!r} is not a text: write it in quotes"))
+    return [*found, *(("config", f"{name}: {problem}") for name, problem in config_problems(texts))]
 
 
 def _is_count(value: object) -> bool:

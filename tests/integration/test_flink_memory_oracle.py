@@ -3,11 +3,7 @@
 The code comes out of the image that the platform runs.
 """
 
-import base64
-import json
 import re
-import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -31,8 +27,8 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
-from local import images
 from tests import flink_memory
+from tests.integration.oracle import Oracle, Refused, decode, encode, running
 
 SPEC = FlinkConfigurationSpec(
     namespace="dev",
@@ -60,30 +56,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """Flink does not take this configuration."""
-
-
-class Oracle:
+class FlinkOracle(Oracle):
     """A JVM that answers what Flink makes of a config.yaml (see FlinkOracle.java)."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
 
     def ask(self, command: str, yaml: str) -> str:
         """What Flink answers. Raises Refused."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{command} {_encode(yaml)}\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            if line.startswith("answer: "):
-                _, verdict, *text = line.split()
-                answer = _decode(text[0]) if text else ""
-                if verdict == "refused":
-                    raise Refused(answer)
-                return answer
-        pytest.fail(f"the JVM ended with exit code {self._process.wait()}")
+        return self.request(f"{command} {encode(yaml)}")
 
     def parameters(self, command: str, options: Mapping[str, str]) -> dict[str, int]:
         """The sizes that BashJavaUtils derives, in bytes, by JVM flag or name of option. Raises Refused."""
@@ -97,58 +75,17 @@ class Oracle:
         return sizes
 
 
-def _jars_of_the_image(into: Path) -> list[Path]:
-    """Take Flink's own code out of the image that the platform runs."""
-    wanted = re.compile(r"opt/flink/(lib/flink-dist-[\d.]+\.jar|bin/bash-java-utils\.jar)")
-    jars: list[Path] = []
-    with tarfile.open(images.ensure("flink:2.3.0-java17").archive) as archive:
-        manifest = archive.extractfile("manifest.json")
-        assert manifest
-        for name in json.load(manifest)[0]["Layers"]:
-            with tarfile.open(fileobj=archive.extractfile(name)) as layer:
-                for member in layer:
-                    data = layer.extractfile(member) if wanted.fullmatch(member.name) else None
-                    if data:
-                        jars.append(into / Path(member.name).name)
-                        jars[-1].write_bytes(data.read())
-    assert len(jars) == 2, jars
-    return jars
-
-
 @pytest.fixture(scope="module")
-def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
-    jars = _jars_of_the_image(tmp_path_factory.mktemp("flink"))
-    process = subprocess.Popen(
-        [
-            "java",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            ":".join(map(str, jars)),
-            Path(__file__).parent / "FlinkOracle.java",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Oracle(process)
-    finally:
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        if process.wait(timeout=30):
-            pytest.fail(f"the JVM ended with exit code {process.returncode}")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkOracle]:
+    jars = re.compile(r"opt/flink/(lib/flink-dist-[\d.]+\.jar|bin/bash-java-utils\.jar)")
+    source = Path(__file__).parent / "FlinkOracle.java"
+    with running(source, "flink:2.3.0-java17", jars, tmp_path_factory.mktemp("flink")) as process:
+        yield FlinkOracle(process)
 
 
-def _encode(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def _decode(text: str) -> str:
-    return base64.b64decode(text).decode()
-
-
-def _derived(oracle: Oracle, command: str, options: TaskManagerOptions | JobManagerOptions) -> dict[str, int] | None:
+def _derived(
+    oracle: FlinkOracle, command: str, options: TaskManagerOptions | JobManagerOptions
+) -> dict[str, int] | None:
     """What Flink derives, in bytes; None if it refuses."""
     try:
         return oracle.parameters(command, flink_options(options))
@@ -160,7 +97,7 @@ def _derived(oracle: Oracle, command: str, options: TaskManagerOptions | JobMana
 
 @settings(max_examples=1500, deadline=None)
 @given(options=flink_memory.task_managers())
-def test_task_manager_memory_is_flinks(oracle: Oracle, options: TaskManagerOptions) -> None:
+def test_task_manager_memory_is_flinks(oracle: FlinkOracle, options: TaskManagerOptions) -> None:
     try:
         memory = task_manager_memory(options)
     except FlinkMemoryError:
@@ -189,7 +126,7 @@ def test_task_manager_memory_is_flinks(oracle: Oracle, options: TaskManagerOptio
 
 @settings(max_examples=750, deadline=None)
 @given(options=flink_memory.job_managers())
-def test_job_manager_memory_is_flinks(oracle: Oracle, options: JobManagerOptions) -> None:
+def test_job_manager_memory_is_flinks(oracle: FlinkOracle, options: JobManagerOptions) -> None:
     try:
         memory = job_manager_memory(options)
     except FlinkMemoryError:
@@ -207,7 +144,7 @@ def test_job_manager_memory_is_flinks(oracle: Oracle, options: JobManagerOptions
     }
 
 
-def test_where_the_model_is_stricter_than_flink(oracle: Oracle) -> None:
+def test_where_the_model_is_stricter_than_flink(oracle: FlinkOracle) -> None:
     """What Flink would start with: an overhead that the kernel kills, a heap of 0, which is no limit, two sizes."""
     for refused in (
         TaskManagerOptions(process_mib=1728, jvm_overhead_min_mib=191),
@@ -223,18 +160,18 @@ def test_where_the_model_is_stricter_than_flink(oracle: Oracle) -> None:
         job_manager_memory(heapless)
 
 
-def _read(oracle: Oracle, configuration: Mapping[str, str]) -> dict[str, str]:
+def _read(oracle: FlinkOracle, configuration: Mapping[str, str]) -> dict[str, str]:
     lines = [line.split(" ") for line in oracle.ask("read", render(configuration)).splitlines()]
-    return {_decode(key): _decode(value) for key, value in lines}
+    return {decode(key): decode(value) for key, value in lines}
 
 
 @settings(max_examples=300, deadline=None)
 @given(configuration=st.dictionaries(KEY, TEXT))
-def test_flink_reads_any_text_back(oracle: Oracle, configuration: dict[str, str]) -> None:
+def test_flink_reads_any_text_back(oracle: FlinkOracle, configuration: dict[str, str]) -> None:
     assert _read(oracle, configuration) == configuration
 
 
-def test_flink_reads_values_that_look_like_something_else(oracle: Oracle) -> None:
+def test_flink_reads_values_that_look_like_something_else(oracle: FlinkOracle) -> None:
     values = [
         "",
         " ",
@@ -270,7 +207,7 @@ def test_flink_reads_values_that_look_like_something_else(oracle: Oracle) -> Non
     assert _read(oracle, configuration) == configuration
 
 
-def test_flink_knows_each_option_and_its_older_names_are_refused(oracle: Oracle) -> None:
+def test_flink_knows_each_option_and_its_older_names_are_refused(oracle: FlinkOracle) -> None:
     configuration = flink_configuration(replace(SPEC, extra={"state.backend.type": "rocksdb"}))
     assert _read(oracle, configuration) == configuration
     described = [line.split() for line in oracle.ask("options", render(configuration)).splitlines()]

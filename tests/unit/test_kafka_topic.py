@@ -141,12 +141,14 @@ def test_legal_names(name: str) -> None:
     assert problems(stored(replace(ORDERS, topic=name))) == []
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "é", "x" * 250, "a\n", None, 3])
+ILLEGAL = ["", ".", "..", "a b", "a/b", "é", "x" * 250, "a\n", None, 3, "__consumer_offsets", "__transaction_state"]
+
+
+@pytest.mark.parametrize("name", ILLEGAL)
 def test_illegal_names(name: Any) -> None:
     [(where, reason)] = problems(stored(replace(ORDERS, topic=name)))
     assert where == "topic"
     assert repr(name) in reason
-    assert "249" in reason
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,11 @@ def test_illegal_names(name: Any) -> None:
         ({"replicas": 4.0}, "replicas", "4.0 is not a whole number from 1 to 3 (brokers)"),
         ({"replicas": -1.0}, "replicas", "-1.0 is not a whole number from 1 to 3 (brokers)"),
         ({"config": {"retention.ms": 7.0}}, "config", "retention.ms: 7.0 is not a text: write it in quotes"),
+        (
+            {"config": {"cleanup.policy": "compacted"}},
+            "config",
+            "cleanup.policy: 'compacted' is not compact or delete, or both with a comma between: use one of those",
+        ),
         ({"config": {"preallocate": True}}, "config", "preallocate: True is not a text: write it in quotes"),
     ],
 )

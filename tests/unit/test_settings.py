@@ -259,6 +259,73 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"kafka": {"topics": {"events": {**TOPIC, "config": {"retention.ms": 5}}}}},
         ["streaming-platform:kafka.topics.events.config.retention.ms:", "'5'", "set retentionMillis instead"],
     ),
+    "retention beyond Kafka's longest": (
+        {"kafka": {"topics": {"events": {**TOPIC, "retentionMillis": 2**63}}}},
+        ["streaming-platform:kafka.topics.events.retentionMillis:", str(2**63), str(2**63 - 1), "lower it"],
+    ),
+    "a config that Kafka has not": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"retention.byte": 1}}}}},
+        ["streaming-platform:kafka.topics.events.config.retention.byte:", "did you mean retention.bytes?"],
+    ),
+    "a config with a word that Kafka has not": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"cleanup.policy": "compacted"}}}}},
+        ["streaming-platform:kafka.topics.events.config.cleanup.policy:", "'compacted'", "compact or delete"],
+    ),
+    "a config with a broken number": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"retention.bytes": 1.5}}}}},
+        ["streaming-platform:kafka.topics.events.config.retention.bytes:", "'1.5'", "a whole number from -1"],
+    ),
+    "a config with true for a number": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"retention.bytes": True}}}}},
+        ["streaming-platform:kafka.topics.events.config.retention.bytes:", "'true'", "a whole number from -1"],
+    ),
+    "a config beyond its bounds": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"segment.bytes": 10737418240}}}}},
+        ["streaming-platform:kafka.topics.events.config.segment.bytes:", "'10737418240'", "1048576 to 2147483647"],
+    ),
+    "in-sync replicas that are no number": (
+        {"kafka": {"topics": {"events": {**TOPIC, "config": {"min.insync.replicas": "asd"}}}}},
+        ["streaming-platform:kafka.topics.events.config.min.insync.replicas:", "'asd'", "from 1 to 2147483647"],
+    ),
+    "one of Kafka's own topics": (
+        {"kafka": {"topics": {"__consumer_offsets": TOPIC}}},
+        ["streaming-platform:kafka.topics.__consumer_offsets:", "Kafka's own topics", "choose another name"],
+    ),
+    "one of Kafka's own topics for logs": (
+        {"logging": {"destinations": {"k": {"kafka": {"topic": "__transaction_state"}}}}},
+        ["streaming-platform:logging.destinations.k.kafka.topic:", "Kafka's own topics", "choose another name"],
+    ),
+    "a name of dots": (
+        {"kafka": {"topics": {"..": TOPIC}}},
+        ["streaming-platform:kafka.topics...:", "'..'", "not dots alone"],
+    ),
+    "topics that collide in Kafka": (
+        {"kafka": {"topics": {"a.b": TOPIC, "a_b": TOPIC}}},
+        ["streaming-platform:kafka.topics.a.b:", "a_b", "dots for underscores", "choose another name"],
+    ),
+    "a topic that collides with that of logs": (
+        {"kafka": {"topics": {"a.b": TOPIC}}, "logging": {"destinations": {"k": {"kafka": {"topic": "a_b"}}}}},
+        ["streaming-platform:kafka.topics.a.b:", "a_b", "choose another name"],
+    ),
+    "two destinations of one topic": (
+        {"logging": {"destinations": {"a": {"kafka": {}}, "b": {"kafka": {"partitions": 8}}}}},
+        ["streaming-platform:logging.destinations.b.kafka.topic:", "'logs'", "that of a too", "twice"],
+    ),
+    "topics that the disk has no room for": (
+        {"kafka": {"storageMib": 5120, "topics": {"events": {**TOPIC, "config": {"retention.bytes": 10737418240}}}}},
+        ["streaming-platform:kafka.storageMib:", "5120", "4608", "events", "raise storageMib to", "retention.bytes"],
+    ),
+    "logs that the disk has no room for": (
+        {
+            "kafka": {"storageMib": 5120, "brokers": 1},
+            "logging": {"destinations": {"k": {"kafka": {"retentionMib": 8192}}}},
+        },
+        ["streaming-platform:kafka.storageMib:", "5120", "4608", "logs", "raise storageMib to"],
+    ),
+    "less disk than ZooKeeper's logs take": (
+        {"zookeeper": {"storageMib": 511}},
+        ["streaming-platform:zookeeper.storageMib:", "511 is below 512", "raise it", "64 MiB"],
+    ),
     "admin ports that collide": (
         {"kafka": {"brokers": 3, "adminPort": 9091}},
         ["streaming-platform:kafka.adminPort:", "9091", "9091 to 9093", "none of 9092, 9093", "use 19092"],
