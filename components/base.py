@@ -173,12 +173,16 @@ class Children:
         """A claim that Pulumi knows and deletes with its stack; those that StatefulSets make, it does not.
 
         `protect` refuses to delete it, and with it whatever needs it; `retain` forgets it and leaves it where it is.
+        Another class or access mode would replace it by an empty one, so both stay as they were made: asking for others
+        is refused (components/continuity).
         """
         return k8s.core.v1.PersistentVolumeClaim(
             name,
             metadata=self.metadata(name, _SKIP_AWAIT),
             spec=spec,
-            opts=self.options(protect=protect, retain=retain),
+            opts=self.options(
+                protect=protect, retain=retain, ignore_changes=["spec.storageClassName", "spec.accessModes"]
+            ),
         )
 
     def disruption_budget(self, name: str, *, unready_may_go: bool = False) -> k8s.policy.v1.PodDisruptionBudget:

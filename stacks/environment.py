@@ -7,6 +7,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 from components.base import PodAdditions, StorageArgs
+from components.continuity.resource import Continuity, ContinuityArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
 from components.flink.config import LOG_DIR
 from components.kafka.admin import PodConnection
@@ -16,6 +17,8 @@ from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
 from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
+
+_ZOOKEEPER, _KAFKA = "zookeeper", "kafka"  # their StatefulSets
 
 
 def build(settings: EnvironmentSettings) -> Mapping[str, object]:
@@ -33,21 +36,43 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
         # Files that change are updated in place; by default the ConfigMap would be deleted first, under running pods.
         enable_config_map_mutable=True,
     )
-    in_cluster = pulumi.ResourceOptions(provider=provider)
-
-    zookeeper = ZooKeeperEnsemble(
-        "zookeeper",
-        ZooKeeperArgs(
-            namespace=namespace, image=settings.images.zookeeper, settings=settings.zookeeper, storage=storage
-        ),
-        in_cluster,
-    )
     # KRaft's format: 16 bytes in URL-safe base64. Brokers refuse to start with another id than the one on their disk.
     cluster_id = random.RandomId(
         "kafka-cluster-id", byte_length=16, opts=pulumi.ResourceOptions(protect=settings.data_protection)
     )
+    connection = PodConnection(
+        namespace=namespace,
+        stateful_set=_KAFKA,
+        brokers=settings.kafka.brokers,
+        admin_port=settings.kafka.admin_port,
+        credentials=_credentials(settings),
+    )
+    continuity = Continuity(
+        "continuity",
+        ContinuityArgs(
+            members=settings.zookeeper.members,
+            brokers=settings.kafka.brokers,
+            cluster_id=cluster_id.b64_url,
+            storage_class=settings.storage.class_name,
+            access_mode=settings.storage.access_mode,
+            shared=[f"{name}-data" for name, cluster in settings.flink.clusters.items() if not cluster.s3],
+            zookeeper=_ZOOKEEPER,
+            connection=connection,
+        ),
+    )
+    in_cluster = pulumi.ResourceOptions(provider=provider)
+    # What holds data is looked at before it is touched.
+    checked = pulumi.ResourceOptions(provider=provider, depends_on=[continuity])
+
+    zookeeper = ZooKeeperEnsemble(
+        _ZOOKEEPER,
+        ZooKeeperArgs(
+            namespace=namespace, image=settings.images.zookeeper, settings=settings.zookeeper, storage=storage
+        ),
+        checked,
+    )
     kafka = KafkaCluster(
-        "kafka",
+        _KAFKA,
         KafkaClusterArgs(
             namespace=namespace,
             image=settings.images.kafka,
@@ -55,9 +80,9 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
             settings=settings.kafka,
             storage=storage,
         ),
-        in_cluster,
+        checked,
     )
-    topics = _topics(settings, kafka)
+    topics = _topics(settings, connection, kafka)
     sidecars = {
         name: LogSidecar(
             f"{name}-logs",
@@ -128,14 +153,7 @@ def _kubeconfig(settings: EnvironmentSettings) -> pulumi.Output[str]:
     return pulumi.Output.secret(pulumi.StackReference(stack).outputs.apply(pick))
 
 
-def _topics(settings: EnvironmentSettings, kafka: KafkaCluster) -> list[KafkaTopic]:
-    connection = PodConnection(
-        namespace=settings.environment,
-        stateful_set=kafka.stateful_set,
-        brokers=settings.kafka.brokers,
-        admin_port=settings.kafka.admin_port,
-        credentials=_credentials(settings),
-    )
+def _topics(settings: EnvironmentSettings, connection: PodConnection, kafka: KafkaCluster) -> list[KafkaTopic]:
     return [
         KafkaTopic(
             name,
@@ -145,6 +163,7 @@ def _topics(settings: EnvironmentSettings, kafka: KafkaCluster) -> list[KafkaTop
                 replicas=topic.replicas,
                 config=topic.properties,
                 connection=connection,
+                keeps_replicas=name in settings.logging.own_topics,
             ),
             pulumi.ResourceOptions(depends_on=[kafka], protect=settings.data_protection),
         )

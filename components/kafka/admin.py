@@ -10,10 +10,10 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from components.dynamic import ToldError
 from components.kafka.portforward import PortForwardError, PortForwards
 
 _REQUEST_SECONDS = 30.0  # for one request to Kafka, connecting included
@@ -35,11 +36,11 @@ _LINGER_SECONDS = 3.0  # how long port-forwards outlive their last user: the nex
 _PULUMI_SECONDS = 60.0  # for reading an output or a setting of a stack
 
 
-class KafkaUnreachableError(Exception):
+class KafkaUnreachableError(ToldError):
     """There is no way to the brokers. The message says why and what to do."""
 
 
-class KafkaRefusalError(Exception):
+class KafkaRefusalError(ToldError):
     """Kafka answered, and will not do it. The message is the broker's, `code` is Kafka's error code."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -76,14 +77,40 @@ class PodConnection:
         """The brokers' addresses, as long as they are forwarded."""
         return ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
 
+    def to_properties(self) -> dict[str, Any]:
+        """What the engine stores of it."""
+        return {
+            "namespace": self.namespace,
+            "statefulSet": self.stateful_set,
+            "brokers": self.brokers,
+            "adminPort": self.admin_port,
+            "credentials": self.credentials,
+        }
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, Any]) -> "PodConnection":
+        """What the engine stored; its numbers come back as floats."""
+        return cls(
+            namespace=properties["namespace"],
+            stateful_set=properties["statefulSet"],
+            brokers=int(properties["brokers"]),
+            admin_port=int(properties["adminPort"]),
+            credentials=properties["credentials"],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TopicState:
-    """A topic as Kafka has it; `config` is what was set for this topic, without the defaults."""
+    """A topic as Kafka has it; `config` is what was set for this topic, without the defaults.
+
+    `effective` is what is in effect, with the defaults, and `defaults` what would be without what was set.
+    """
 
     partitions: int
     replicas: int
     config: Mapping[str, str]
+    effective: Mapping[str, str] = field(default_factory=dict[str, str])
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Topics(Protocol):
@@ -91,6 +118,10 @@ class Topics(Protocol):
 
     def describe(self, topic: str) -> TopicState | None:
         """The topic, None if there is none."""
+        ...
+
+    def placement(self) -> Mapping[int, Sequence[str]]:
+        """The names of the topics that have a replica on each broker, Kafka's own included."""
         ...
 
     def create(self, topic: str, state: TopicState) -> bool:
@@ -256,11 +287,30 @@ class _AdminTopics:
                 return None
             raise
         own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+        # By the order in which they count: without what was set for the topic, the next one would be in effect.
+        others = {
+            entry.name: next((each.value for each in entry.synonyms.values() if each.source != own), entry.value)
+            for entry in configs.values()
+        }
         return TopicState(
             partitions=len(description.partitions),
             replicas=min(len(partition.replicas) for partition in description.partitions),
             config={entry.name: entry.value for entry in configs.values() if entry.source == own},
+            effective={entry.name: entry.value for entry in configs.values()},
+            defaults=others,
         )
+
+    def placement(self) -> Mapping[int, Sequence[str]]:
+        try:
+            known = self._client.list_topics(timeout=_REQUEST_SECONDS).topics
+        except KafkaException as exception:
+            raise _unanswered(exception.args[0]) from exception
+        held: dict[int, set[str]] = {}
+        for topic in known.values():
+            for partition in topic.partitions.values():
+                for broker in partition.replicas:
+                    held.setdefault(broker, set()).add(topic.topic)
+        return {broker: sorted(names) for broker, names in held.items()}
 
     def create(self, topic: str, state: TopicState) -> bool:
         new = NewTopic(topic, state.partitions, state.replicas, config=dict(state.config))
@@ -313,8 +363,11 @@ def _answers(request: Callable[[], Mapping[Any, Future[Any]]]) -> list[Any]:
         except KafkaException as exception:
             error: KafkaError = exception.args[0]
             if error.code() < 0:  # librdkafka's own: no broker answered
-                message = f"no answer from Kafka within {_REQUEST_SECONDS:.0f} seconds: {error.str()}"
-                raise KafkaUnreachableError(message) from exception
+                raise _unanswered(error) from exception
             if not error.retriable() or time.monotonic() > deadline:
                 raise KafkaRefusalError(error.code(), error.str()) from exception
             time.sleep(0.5)
+
+
+def _unanswered(error: KafkaError) -> KafkaUnreachableError:
+    return KafkaUnreachableError(f"no answer from Kafka within {_REQUEST_SECONDS:.0f} seconds: {error.str()}")

@@ -1,18 +1,21 @@
 """KafkaTopic against a Kafka in memory. A real one: tests/integration."""
 
 import base64
-import logging
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import grpc
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
+from components import dynamic
 from components.kafka import topic as module
+from components.kafka import topic_changes
 from components.kafka.admin import KafkaRefusalError, KafkaUnreachableError, PodConnection, TopicState, kubeconfig_of
 from components.kafka.topic import (
     KafkaTopic,
@@ -21,7 +24,6 @@ from components.kafka.topic import (
     TopicProvider,
     from_properties,
     problems,
-    problems_of_change,
     to_properties,
 )
 from tests.unit.recording import record
@@ -30,6 +32,16 @@ CONNECTION = PodConnection(
     namespace="dev", stateful_set="kafka", brokers=3, admin_port=19092, credentials="stack:organization/p/cluster"
 )
 ORDERS = TopicArgs(topic="orders", partitions=3, replicas=2, config={"retention.ms": "86400000"}, connection=CONNECTION)
+
+
+DEFAULTS = {
+    "cleanup.policy": "delete",
+    "flush.ms": "9223372036854775807",
+    "max.message.bytes": "1048588",
+    "min.insync.replicas": "1",
+    "retention.ms": "604800000",
+    "segment.ms": "604800000",
+}
 
 
 @dataclass
@@ -46,7 +58,15 @@ class FakeKafka:
         if name in self.fails:
             raise self.fails[name]
 
+    def placement(self) -> Mapping[int, list[str]]:
+        self._called("placement")
+        return {broker: sorted(self.topics) for broker in range(3)}
+
     def describe(self, topic: str) -> TopicState | None:
+        found = self._found(topic)
+        return found and replace(found, effective={**DEFAULTS, **found.config}, defaults=DEFAULTS)
+
+    def _found(self, topic: str) -> TopicState | None:
         if topic in self.topics and self.topics[topic].partitions == 0:
             self.lingering -= 1
             return self.topics[topic] if self.lingering >= 0 else None
@@ -87,18 +107,16 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
         yield fake
 
     monkeypatch.setattr(module, "topics", topics)
-    monkeypatch.setattr(module.time, "sleep", waits.append)
+    monkeypatch.setattr(dynamic, "_told", set[str]())
+    monkeypatch.setattr(topic_changes.time, "sleep", waits.append)
     return fake
 
 
 @pytest.fixture
-def provider() -> Iterator[TopicProvider]:
+def provider() -> TopicProvider:
     provider = TopicProvider()
     provider.configure(ConfigureRequest(Config({"streaming-platform:kubeconfig": "text"}, "streaming-platform")))
-    yield provider
-    grpc_log = logging.getLogger("grpc._server")
-    for known in grpc_log.filters[:]:
-        grpc_log.removeFilter(known)
+    return provider
 
 
 def stored(args: TopicArgs) -> dict[str, Any]:
@@ -174,28 +192,93 @@ def test_check_refuses_values(provider: TopicProvider, change: dict[str, Any], w
     assert (failure.property, failure.reason) == (where, reason)
 
 
-def test_check_passes_the_inputs_on(provider: TopicProvider) -> None:
-    result = provider.check({}, stored(ORDERS))
-    assert result.inputs == stored(ORDERS)
-    assert result.failures == []
+def test_check_passes_the_inputs_on(provider: TopicProvider, kafka: FakeKafka) -> None:
+    for olds in ({}, stored(ORDERS)):
+        result = provider.check(olds, stored(ORDERS))
+        assert result.inputs == stored(ORDERS)
+        assert result.failures == []
+    kafka.calls.clear()
+    provider.check(stored(ORDERS), stored(replace(ORDERS, connection=replace(CONNECTION, brokers=5))))
+    assert kafka.calls == []  # nothing of a topic changes: Kafka is not asked
 
 
-def test_check_refuses_what_kafka_cannot_do_to_a_topic(provider: TopicProvider) -> None:
-    news = stored(replace(ORDERS, partitions=2, replicas=3))
-    failures = provider.check(stored(ORDERS), news).failures
-    assert [failure.property for failure in failures] == ["partitions", "replicas"]
+def refused(provider: TopicProvider, olds: dict[str, Any], news: TopicArgs) -> dict[str, str]:
+    return {failure.property: failure.reason for failure in provider.check(olds, stored(news)).failures}
+
+
+def test_check_refuses_what_kafka_cannot_do_to_a_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
+    kafka.topics["orders"] = ORDERS.state
+    found = refused(provider, stored(ORDERS), replace(ORDERS, partitions=2, replicas=3))
     assert (
-        "Kafka cannot take partitions away (3 to 2), and the topic is not deleted for it: set 3" in failures[0].reason
+        "Kafka cannot take partitions away (3 to 2), and the topic is not deleted for it: set 3" in found["partitions"]
     )
-    assert "2 cannot become 3 here, and nothing was changed" in failures[1].reason
-    assert "kafka-reassign-partitions.sh" in failures[1].reason
+    assert "orders has 2, which cannot become 3 here: set 2" in found["replicas"]
+    assert "kafka-reassign-partitions.sh" in found["replicas"]
+    assert "somebody" not in str(found)
 
 
-def test_another_topic_may_have_fewer_partitions() -> None:
+def test_check_asks_kafka_whether_somebody_else_changed_the_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
+    kafka.topics["orders"] = TopicState(partitions=8, replicas=3, config=ORDERS.config)
+    found = refused(provider, stored(ORDERS), replace(ORDERS, config={"retention.ms": "5"}))
+    assert "orders has 8 partitions: somebody else added some, the last update left 3" in found["partitions"]
+    assert "set 8" in found["partitions"]
+    assert "orders has 3 (somebody else changed it from 2)" in found["replicas"]
+    assert "set 3" in found["replicas"]
+    assert refused(provider, stored(ORDERS), replace(ORDERS, partitions=8, replicas=3)) == {}
+    del kafka.topics["orders"]
+    assert (
+        "deleted in Kafka: run pulumi refresh"
+        in refused(provider, stored(ORDERS), replace(ORDERS, partitions=9))["topic"]
+    )
+
+
+def test_a_preview_without_kafka_says_so_once_and_compares_with_the_state(
+    provider: TopicProvider, kafka: FakeKafka, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kafka.fails["connect"] = KafkaUnreachableError("the Kafka brokers of the namespace dev cannot be reached: x")
+    for partitions in (4, 5, 6):
+        assert refused(provider, stored(ORDERS), replace(ORDERS, partitions=partitions)) == {}
+        assert refused(provider, {}, replace(ORDERS, topic=f"new-{partitions}")) == {}
+    assert "Kafka cannot take" in refused(provider, stored(ORDERS), replace(ORDERS, partitions=2))["partitions"]
+    said = capsys.readouterr().err
+    assert said.count("cannot be reached: x: topics that change were compared with Pulumi's state alone") == 1
+    assert len(kafka.calls) == 1
+
+
+def test_a_preview_says_that_a_topic_is_adopted(
+    provider: TopicProvider, kafka: FakeKafka, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={"min.insync.replicas": "1"})
+    asked = replace(ORDERS, config={"retention.ms": "604800000"})
+    assert refused(provider, {}, asked) == {}
+    assert "the topic orders exists as it is asked for: it is adopted, not created" in capsys.readouterr().err
+    assert "retention.ms 604800000 (asked: 86400000)" in refused(provider, {}, ORDERS)["topic"]
+
+
+def test_a_preview_refuses_a_name_that_kafka_has_no_room_for(provider: TopicProvider, kafka: FakeKafka) -> None:
+    kafka.topics["a_b"] = ORDERS.state
+    assert "Kafka has the topic a_b" in refused(provider, {}, replace(ORDERS, topic="a.b"))["topic"]
+
+
+def test_derived_replicas_stay_what_they_are(provider: TopicProvider, kafka: FakeKafka) -> None:
+    derived = replace(ORDERS, replicas=2, config={"min.insync.replicas": "1"}, keeps_replicas=True)
+    news = {**stored(derived), "keepsReplicas": True}
+    old = replace(ORDERS, replicas=1, config={"min.insync.replicas": "1"})
+    kept = provider.check(stored(old), dict(news))
+    assert kept.failures == []
+    assert kept.inputs == stored(old)  # the mark is gone, too
+    kafka.topics["orders"] = old.state
+    assert provider.check({}, dict(news)).inputs == stored(old)  # a state that was lost
+    del kafka.topics["orders"]
+    assert provider.check({}, dict(news)).inputs == stored(replace(derived, keeps_replicas=False))
+
+
+def test_another_topic_may_have_fewer_partitions(provider: TopicProvider, kafka: FakeKafka) -> None:
     fewer = replace(ORDERS, partitions=1, replicas=1)
-    assert problems_of_change(stored(ORDERS), stored(replace(fewer, topic="other"))) == []
+    assert refused(provider, stored(ORDERS), replace(fewer, topic="other")) == {}
     elsewhere = replace(CONNECTION, namespace="test")
-    assert problems_of_change(stored(ORDERS), stored(replace(fewer, connection=elsewhere))) == []
+    assert refused(provider, stored(ORDERS), replace(fewer, connection=elsewhere)) == {}
+    assert ("placement",) in kafka.calls
 
 
 def test_diff(provider: TopicProvider) -> None:
@@ -227,7 +310,14 @@ def test_create_after_an_interrupted_create(
     config = {"cleanup.policy": "compact, delete"}
     kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={"cleanup.policy": "compact,delete"})
     assert provider.create(stored(replace(ORDERS, config=config))).id == "orders"
-    assert "the topic orders existed exactly as asked for: adopted" in capsys.readouterr().err
+    assert "the topic orders existed as it is asked for: adopted" in capsys.readouterr().err
+
+
+def test_create_adopts_what_comes_to_the_same(provider: TopicProvider, kafka: FakeKafka) -> None:
+    """Defaults count as if they were set, on both sides; what was a default is set then, without a change in effect."""
+    kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={"cleanup.policy": "delete"})
+    provider.create(stored(replace(ORDERS, config={"retention.ms": "604800000"})))
+    assert kafka.topics["orders"].config == {"cleanup.policy": "delete", "retention.ms": "604800000"}
 
 
 def test_create_adopts_no_other_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
@@ -237,9 +327,14 @@ def test_create_adopts_no_other_topic(provider: TopicProvider, kafka: FakeKafka)
         provider.create(stored(ORDERS))
     assert str(error.value).startswith(
         "the topic orders exists, and differs: partitions 9 (asked: 3), replicas 1 (asked: 2), "
-        "cleanup.policy compact (asked: default), retention.ms default (asked: 86400000). Ask for what it has"
+        "cleanup.policy compact (asked: delete), retention.ms 604800000 (asked: 86400000). To take it over as it is, "
+        "ask for it so: partitions: 9, replicas: 1, retentionMillis: 604800000, config: {cleanup.policy: 'compact'}; "
     )
+    assert "delete it" not in str(error.value)
     assert kafka.topics == {"orders": theirs}
+    # The advice can be followed.
+    as_it_is = {"cleanup.policy": "compact", "retention.ms": "604800000"}
+    provider.create(stored(replace(ORDERS, partitions=9, replicas=1, config=as_it_is)))
 
 
 def test_create_while_it_is_being_deleted(provider: TopicProvider, kafka: FakeKafka) -> None:
@@ -259,7 +354,8 @@ def test_read_finds_drift(provider: TopicProvider, kafka: FakeKafka) -> None:
     theirs = {"retention.ms": "2", "cleanup.policy": "compact,delete", "leader.replication.throttled.replicas": "*"}
     kafka.topics["orders"] = TopicState(partitions=5, replicas=1, config=theirs)
     result = provider.read("orders", stored(asked))
-    found = replace(asked, partitions=5, replicas=1, config={"retention.ms": "2", "cleanup.policy": "compact, delete"})
+    config = {"retention.ms": "2", "cleanup.policy": "compact, delete", "max.message.bytes": "1048588"}
+    found = replace(asked, partitions=5, replicas=1, config=config)
     assert result.id == "orders"
     assert result.outs == to_properties(found)
     assert result.inputs == to_properties(found)
@@ -324,7 +420,7 @@ def test_delete_that_never_ends(provider: TopicProvider, kafka: FakeKafka, monke
     kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={})
     kafka.lingering = 10**9
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(topic_changes.time, "monotonic", lambda: next(clock))
     with pytest.raises(TopicError, match="still has the topic orders 60 seconds after"):
         provider.delete("orders", stored(ORDERS))
 
@@ -335,18 +431,30 @@ def test_delete_says_what_to_do_when_kafka_is_gone(provider: TopicProvider, kafk
         provider.delete("orders", stored(ORDERS))
 
 
+def call_of_the_engine() -> Mock:
+    context = Mock(spec=grpc.ServicerContext)
+    context.abort.side_effect = RuntimeError("aborted")
+    return context
+
+
 @pytest.mark.parametrize("error", [TopicError("a"), KafkaUnreachableError("b"), KafkaRefusalError(1, "c")])
-def test_a_known_error_leaves_no_traceback(
-    provider: TopicProvider, caplog: pytest.LogCaptureFixture, error: Exception
+def test_the_engine_gets_the_message_of_a_known_error_alone(
+    provider: TopicProvider, kafka: FakeKafka, error: Exception
 ) -> None:
-    assert provider
-    log = logging.getLogger("grpc._server")
-    for each in (error, RuntimeError("bug")):
-        try:
-            raise each
-        except Exception:
-            log.exception("Exception calling application: %s", each)
-    assert [record.getMessage() for record in caplog.records] == ["Exception calling application: bug"]
+    kafka.fails["connect"] = error
+
+    context = call_of_the_engine()  # found by its name, in the frame of the SDK that calls
+    with pytest.raises(RuntimeError, match="aborted"):
+        provider.create(stored(ORDERS))
+    context.abort.assert_called_once_with(grpc.StatusCode.UNKNOWN, str(error))
+
+
+def test_a_bug_keeps_its_traceback(provider: TopicProvider, kafka: FakeKafka) -> None:
+    kafka.fails["connect"] = ZeroDivisionError("bug")
+    context = call_of_the_engine()
+    with pytest.raises(ZeroDivisionError):
+        provider.create(stored(ORDERS))
+    context.abort.assert_not_called()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What an environment holds data by, and which changes of it would lose that data."""

@@ -1,0 +1,136 @@
+"""Continuity: what an environment's data lies in, as a resource that knows what it was, and refuses what would lose it.
+
+A dynamic resource, see components/dynamic.py. It changes nothing itself: ZooKeeper, Kafka and Flink depend on it, so
+that nothing is changed before it has been checked. The provider is pickled by reference: `ContinuityProvider` keeps its
+name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.runtime.rpc import UNKNOWN
+
+from components.continuity import live
+from components.continuity.rules import Asked, Found, controllers, problems
+from components.dynamic import ToldError, say_once, told
+from components.kafka.admin import PodConnection, kubeconfig_of, topics
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuityArgs:
+    """What is asked for (see rules.Asked), the names of the sets, and how to reach the brokers."""
+
+    members: int
+    brokers: int
+    cluster_id: pulumi.Input[str]
+    storage_class: str | None
+    access_mode: str
+    shared: Sequence[str]
+    zookeeper: str
+    connection: PodConnection
+
+
+class Continuity(Resource, module="platform", name="Continuity"):
+    """See the head of this module."""
+
+    def __init__(self, name: str, args: ContinuityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        properties = {
+            "members": args.members,
+            "brokers": args.brokers,
+            "clusterId": args.cluster_id,
+            # No null: the engine would drop it, and find a difference each time.
+            "storageClass": args.storage_class or "",
+            "accessMode": args.access_mode,
+            "shared": list(args.shared),
+            "zookeeper": args.zookeeper,
+            "connection": args.connection.to_properties(),
+        }
+        super().__init__(ContinuityProvider(), name, properties, opts)
+
+
+class ContinuityProvider(ResourceProvider):
+    """What the engine calls."""
+
+    serialize_as_secret_always = False  # there is no secret in it
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._setting: str | None = req.config.get("kubeconfig")
+
+    @told
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        asked, state = _asked(news), _asked(_olds) if _olds else None
+        if asked == state:  # nothing that holds data is about to change
+            return CheckResult(news, [])
+        connection = PodConnection.from_properties(news["connection"])
+        found = self._found(connection, news["zookeeper"])
+        before = found.brokers if found else state and state.brokers
+        holding = None
+        if before and asked.brokers < before and controllers(asked.brokers) == controllers(before):
+            holding = self._holding(replace(connection, brokers=before))
+        failures = problems(asked, state, found, holding)
+        return CheckResult(news, [CheckFailure(name, text) for name, text in failures])
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        return DiffResult(changes=_stored(_olds) != _stored(_news), replaces=[])
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult("continuity", _stored(props))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        return ReadResult(id_, _stored(props), _stored(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(_stored(_news))
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Nothing: what it speaks of is deleted on its own."""
+
+    def _found(self, connection: PodConnection, zookeeper: str) -> Found | None:
+        try:
+            kubeconfig = kubeconfig_of(connection, self._setting)
+            return live.ask(connection.namespace, kubeconfig, zookeeper=zookeeper, kafka=connection.stateful_set)
+        except ToldError as error:
+            say_once(
+                f"the cluster could not be asked what there is in {connection.namespace} ({error}): numbers of members "
+                "and brokers were compared with Pulumi's state alone"
+            )
+            return None
+
+    def _holding(self, connection: PodConnection) -> Mapping[int, Sequence[str]] | None:
+        try:
+            with topics(connection, self._setting) as kafka:
+                return kafka.placement()
+        except ToldError as error:
+            say_once(str(error))
+            return None
+
+
+def _asked(properties: Mapping[str, Any]) -> Asked:
+    """What the properties ask for; the engine hands numbers over as floats."""
+    cluster_id = properties["clusterId"]
+    return Asked(
+        members=int(properties["members"]),
+        brokers=int(properties["brokers"]),
+        cluster_id=None if cluster_id == UNKNOWN else cluster_id,
+        storage_class=properties["storageClass"] or None,
+        access_mode=properties["accessMode"],
+        shared=tuple(properties["shared"]),
+    )
+
+
+def _stored(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own part of the properties; the SDK adds to it."""
+    return {key: value for key, value in properties.items() if not key.startswith("__")}

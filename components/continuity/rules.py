@@ -1,0 +1,149 @@
+"""Which changes keep the data: pure functions over what is asked for and what there is.
+
+Each problem is a property of the resource (see resource.py) and a text that says what would happen, and the steps.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_RUNBOOK = "docs/runbook.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the settings ask for. `cluster_id` is None where it will be a new one, made when the stack is applied."""
+
+    members: int
+    brokers: int
+    cluster_id: str | None
+    storage_class: str | None
+    access_mode: str
+    shared: tuple[str, ...] = ()
+    """The claims that many pods mount, those of Flink clusters: the access mode is theirs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim that is there; its class is the cluster's default one where its settings named none."""
+
+    name: str
+    storage_class: str | None
+    access_modes: tuple[str, ...]
+
+    @property
+    def of_a_set(self) -> bool:
+        """Whether it is a member's or a broker's."""
+        return self.name.startswith("data-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What runs, or lies on volumes: None where nothing of it holds data."""
+
+    members: int | None
+    brokers: int | None
+    cluster_id: str | None
+    claims: tuple[Claim, ...] = ()
+
+
+NOTHING = Found(members=None, brokers=None, cluster_id=None)
+
+
+def controllers(brokers: int) -> int:
+    """How many of so many brokers are KRaft controllers, with a vote."""
+    return 3 if brokers >= 3 else 1
+
+
+def majorities_meet(before: int, after: int) -> bool:
+    """Whether each majority of an ensemble has a member in common with each of the ensemble that it becomes.
+
+    Only then nothing is lost: while members restart one by one, some count by the old number and some by the new one.
+    What the one majority has agreed on, some member of the other one knows.
+    """
+    return (before // 2 + 1) + (after // 2 + 1) > max(before, after)
+
+
+def problems(
+    asked: Asked, state: Asked | None, found: Found | None, holding: Mapping[int, Sequence[str]] | None
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with what is asked for.
+
+    `state` is what the last update asked for, None if none is known; `found` is what there is, None if it could not be
+    asked, and goes before the state. `holding` are the topics on each broker, None if Kafka could not be asked.
+    """
+    members = found.members if found else state and state.members
+    brokers = found.brokers if found else state and state.brokers
+    if members is not None and (text := _members_problem(members, asked.members)):
+        yield "members", text
+    if brokers is not None and (text := _brokers_problem(brokers, asked.brokers, holding)):
+        yield "brokers", text
+    if found and found.cluster_id and (text := _cluster_id_problem(asked, state, found.cluster_id)):
+        yield "clusterId", text
+    for claim in found.claims if found else ():
+        if claim.name not in asked.shared and not claim.of_a_set:
+            continue  # left by a cluster that is gone: nothing is made anew of it
+        if asked.storage_class is not None and claim.storage_class != asked.storage_class:
+            yield "storageClass", _claim_problem(claim, "class", claim.storage_class, asked.storage_class)
+        if claim.name in asked.shared and asked.access_mode not in claim.access_modes:
+            yield "accessMode", _claim_problem(claim, "accessMode", ", ".join(claim.access_modes), asked.access_mode)
+
+
+def _members_problem(before: int, after: int) -> str | None:
+    if majorities_meet(before, after):
+        return None
+    return (
+        f"ZooKeeper has {before} members, and cannot become {after} while it holds data: {after // 2 + 1} of {after} "
+        f"could agree without those who know what was agreed on before, and Flink's jobs would lose their state. Keep "
+        f"zookeeper.members: {before}; another number takes a new ensemble: {_RUNBOOK}, Another number of ZooKeeper "
+        "members"
+    )
+
+
+def _brokers_problem(before: int, after: int, holding: Mapping[int, Sequence[str]] | None) -> str | None:
+    if controllers(before) != controllers(after):
+        kept = "1 or 2" if before < 3 else "3 or more"
+        return (
+            f"{before} to {after} brokers would change Kafka's controllers from {controllers(before)} to "
+            f"{controllers(after)}, and a static voter set does not change on data that is there: new voters could "
+            f"agree without those who know the topics. Keep kafka.brokers at {kept}, or make a new Kafka: {_RUNBOOK}, "
+            "More brokers"
+        )
+    if after >= before:
+        return None
+    leaving = range(after, before)
+    which = f"broker {after}" if len(leaving) == 1 else f"brokers {after} to {before - 1}"
+    if holding is None:
+        return f"Kafka could not be asked whether topics lie on {which}, which would go with their data: run it again"
+    topics = sorted({topic for broker in leaving for topic in holding.get(broker, ())})
+    if not topics:
+        return None
+    shown = ", ".join(topics[:5]) + (f" and {len(topics) - 5} more" if len(topics) > 5 else "")
+    return (
+        f"topics lie on {which}, which would go with their data: {shown}. Move them with kafka-reassign-partitions.sh "
+        f"first ({_RUNBOOK}, Fewer brokers), or keep kafka.brokers: {before}"
+    )
+
+
+def _cluster_id_problem(asked: Asked, state: Asked | None, running: str) -> str | None:
+    if asked.cluster_id == running or (state and state.cluster_id == asked.cluster_id):
+        return None
+    new = "a new one" if asked.cluster_id is None else asked.cluster_id
+    return (
+        f"Kafka here has the cluster id {running}, and this stack's state knows {new}: brokers do not start with "
+        f"another id than that of their disks. Import it first ({_RUNBOOK}, Lost Pulumi state): `pulumi import "
+        f"random:index/randomId:RandomId kafka-cluster-id -- {running}`"
+    )
+
+
+def _claim_problem(claim: Claim, setting: str, has: str | None, asked: str) -> str:
+    return (
+        f"{claim.name} has {setting} {has or 'none'}, and a claim that holds data cannot change it to {asked}: it "
+        f"would be made anew, and empty. Keep storage.{setting}: {has or '(none)'}; where the data may go, destroy the "
+        "stack and bring it up again"
+    )
+
+
+def members_of(zoo_cfg: str) -> int:
+    """How many members an ensemble's configuration names."""
+    return len(re.findall(r"^server\.\d+=", zoo_cfg, re.MULTILINE))

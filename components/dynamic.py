@@ -1,0 +1,54 @@
+"""What our dynamic providers share: how an error of ours reaches the user, and what is told once.
+
+A dynamic resource's create, read, update, delete, check and diff run in a process of their own, started by the engine,
+where the program does not run.
+"""
+
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_told: set[str] = set()
+_lock = threading.Lock()
+
+
+class ToldError(Exception):
+    """What a user can do something about: the message says what. Shown without a traceback."""
+
+
+def told(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a provider's method end with the message of a ToldError alone.
+
+    The server would put "Exception calling application" before it and log a traceback; it does neither for a call that
+    ends by its own context, which the SDK does not hand on: it is found among the callers.
+    """
+
+    @functools.wraps(method)
+    def calling(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except ToldError as error:
+            for frame in inspect.stack(context=0):
+                context = frame.frame.f_locals.get("context")
+                if isinstance(context, grpc.ServicerContext):
+                    context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            raise
+
+    return calling
+
+
+def say_once(text: str) -> None:
+    """Tell the user something that many resources find, once for each run of the engine."""
+    with _lock:
+        if text in _told:
+            return
+        _told.add(text)
+    print(text, file=sys.stderr)  # the engine shows it
