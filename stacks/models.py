@@ -183,6 +183,8 @@ class KafkaSettings(Section):
     """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""
     topics: Mapping[TopicName, TopicSettings] = {}
     """Topics by name."""
+    new_disks: tuple[Annotated[int, Field(ge=0, le=98)], ...] = ()
+    """Controllers that lost their disk and may start with an empty one: see docs/runbook.md."""
 
     @model_validator(mode="after")
     def _brokers_suffice(self) -> Self:
@@ -193,6 +195,8 @@ class KafkaSettings(Section):
                 f"{self.admin_port}: {self.brokers} brokers need the ports {self.admin_port} to {last}, at most "
                 f"{_HIGHEST_PORT} and none of {', '.join(map(str, _BROKER_PORTS))}; use 19092",
             )
+        if strangers := [node for node in self.new_disks if node >= self.brokers]:
+            raise SectionError("newDisks", f"{strangers[0]} is no broker of {self.brokers} (from 0): take it out")
         for name, topic in self.topics.items():
             if topic.replicas > self.brokers:
                 raise SectionError(

@@ -1,6 +1,7 @@
 """A Kafka cluster in KRaft mode: brokers of which the first, or the first three, are controllers too."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -26,16 +27,7 @@ _USER = 1000  # of the image
 _CONFIG_DIR = "/etc/kafka-nodes"
 _DATA_DIR = "/var/lib/kafka"
 
-# Heap and logging are set for the server alone: the tools that someone runs in the pod keep their own, smaller ones.
-# A cluster id may start with a dash, so it is joined to its option.
-_START = f"""\
-node={_CONFIG_DIR}/${{HOSTNAME##*-}}.properties
-/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id="$CLUSTER_ID" --config "$node"
-export KAFKA_HEAP_OPTS="-Xms${{HEAP_MIB}}m -Xmx${{HEAP_MIB}}m"
-export KAFKA_LOG4J_OPTS="-Dlog4j2.configurationFile={_CONFIG_DIR}/log4j2.properties"
-export EXTRA_ARGS="-name kafkaServer"
-exec /opt/kafka/bin/kafka-server-start.sh "$node"
-"""
+_START = (Path(__file__).parent / "scripts" / "start.sh").read_text(encoding="utf-8")
 
 # To the console only: Kafka's own configuration writes files that are rolled by the hour and never deleted.
 _LOG4J2 = """\
@@ -94,7 +86,11 @@ class KafkaCluster(pulumi.ComponentResource):
         account = children.service_account(name)
         config_map = children.config_map(
             f"{name}-config",
-            {"log4j2.properties": _LOG4J2, **{f"{node}.properties": text for node, text in enumerate(nodes)}},
+            {
+                "log4j2.properties": _LOG4J2,
+                **{f"{node}.properties": text for node, text in enumerate(nodes)},
+                **_new_disks(args.settings),
+            },
         )
         peers = children.service(
             f"{name}-headless", {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}, headless=True
@@ -175,6 +171,11 @@ def node_properties(node: int, *, name: str, namespace: str, brokers: int, admin
         "transaction.max.timeout.ms": 3600 * 1000,
     }
     return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+
+def _new_disks(settings: KafkaSettings) -> dict[str, str]:
+    """The file that says which disks may be formatted again, read by a broker that waits for it: no pod is replaced."""
+    return {"new-disks": "".join(f"{node}\n" for node in settings.new_disks)} if settings.new_disks else {}
 
 
 def _host(node: int, name: str, namespace: str) -> str:

@@ -322,6 +322,10 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["streaming-platform:kafka.storageMib:", "5120", "4608", "logs", "raise storageMib to"],
     ),
+    "a new disk of no broker": (
+        {"kafka": {"brokers": 3, "newDisks": [1, 3]}},
+        ["streaming-platform:kafka.newDisks:", "3 is no broker of 3 (from 0)", "take it out"],
+    ),
     "less disk than ZooKeeper's logs take": (
         {"zookeeper": {"storageMib": 511}},
         ["streaming-platform:zookeeper.storageMib:", "511 is below 512", "raise it", "64 MiB"],
