@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_ENGINE_SECONDS = 10.0
 
 _told: set[str] = set()
 _lock = threading.Lock()
@@ -46,9 +49,16 @@ def told(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def say_once(text: str) -> None:
-    """Tell the user something that many resources find, once for each run of the engine."""
+    """Warn the user of something that many resources find, once for each run of the engine."""
     with _lock:
         if text in _told:
             return
         _told.add(text)
-    print(text, file=sys.stderr)  # the engine shows it
+    program, *arguments = sys.argv
+    if not program.endswith("pulumi/dynamic/__main__.py") or not arguments:
+        print(text, file=sys.stderr)
+        return
+    # To the engine, whose address it is: what stands in stderr is not in the comment on a pull request, warnings are.
+    with grpc.insecure_channel(arguments[0]) as channel:
+        request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text)
+        engine_pb2_grpc.EngineStub(channel).Log(request, timeout=_ENGINE_SECONDS)

@@ -29,6 +29,11 @@ class Kept:
             return None
         return kept + int(self.config.get("segment.bytes", DEFAULT_SEGMENT_BYTES))
 
+    @property
+    def grows(self) -> bool:
+        """Whether nothing but time bounds it; compacted, it is as large as its keys."""
+        return self.partition_bytes is None and "compact" not in self.config.get("cleanup.policy", "delete")
+
     def mib_of_broker(self, brokers: int) -> int:
         """The most that a broker keeps of it, in MiB, where replicas are spread evenly; 0 without a bound."""
         return math.ceil(self.partitions * self.replicas / brokers) * (self.partition_bytes or 0) // _MIB

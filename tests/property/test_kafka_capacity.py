@@ -51,6 +51,9 @@ def test_what_is_refused_fits_after_what_the_message_asks_for(
 
 def test_what_time_or_keys_bound_counts_nothing() -> None:
     for config in ({}, {"retention.bytes": "-1"}, {"retention.bytes": "5", "cleanup.policy": "compact"}):
-        assert Kept(partitions=4, replicas=1, config=config).mib_of_broker(1) == 0
+        kept = Kept(partitions=4, replicas=1, config=config)
+        assert kept.mib_of_broker(1) == 0
+        assert kept.grows == ("cleanup.policy" not in config)
     both = Kept(partitions=4, replicas=1, config={"retention.bytes": "5", "cleanup.policy": "compact,delete"})
     assert both.mib_of_broker(1) == 4 * 1024
+    assert not both.grows

@@ -146,6 +146,31 @@ def test_topics_come_after_kafka_and_flink_after_both(dev: Recording) -> None:
         assert {*(topic.urn for topic in topics), *stateful_sets.values()} <= set(flink.depends_on), flink.name
 
 
+def test_what_holds_data_is_touched_only_after_it_was_looked_at(dev: Recording) -> None:
+    looked = dev.one("Continuity", "continuity")
+    for component in (*dev.all("ZooKeeperEnsemble"), *dev.all("KafkaCluster")):
+        assert looked.urn in component.depends_on, component.name
+    assert looked.inputs["shared"] == ["claims-data", "other-data"]
+    assert (looked.inputs["members"], looked.inputs["brokers"]) == (3, 3)
+    assert looked.inputs["clusterId"] == building.CLUSTER_ID
+    sets = {each.name for each in dev.all("StatefulSet")}
+    assert {looked.inputs["zookeeper"], looked.inputs["connection"]["statefulSet"]} == sets
+
+
+def test_only_the_topic_of_the_logs_keeps_replicas_that_follow_the_brokers(dev: Recording) -> None:
+    assert [topic.name for topic in dev.all("Topic") if topic.inputs.get("keepsReplicas")] == ["logs"]
+
+
+def test_topics_that_only_time_bounds_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    build_environment()
+    assert ["bounds what these topics keep, and not the disk: events." in text for text in said] == [True]
+    bounded = {"retention.bytes": 1048576, "segment.bytes": 1048576}
+    build_environment(kafka={"topics": {"events": {"partitions": 4, "replicas": 3, "config": bounded}}})
+    assert len(said) == 1
+
+
 def test_a_topic_is_told_how_to_reach_the_brokers_but_no_secret(dev: Recording) -> None:
     inputs = dev.all("Topic")[0].inputs
     assert inputs["connection"]["credentials"] == "stack:organization/streaming-platform/cluster"
