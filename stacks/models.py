@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from components.kafka.capacity import Kept, capacity_problem
-from components.kafka.topic_rules import collision, config_problems
 from components.names import PROJECT
+from components.topic_capacity import Kept, capacity_problem
+from components.topic_rules import collision, config_problems
 from stacks.exact import Context, NodePath, ObjectName, Registry, ServerUrl, StackName
 from stacks.flink import FlinkSettings
 from stacks.logging import KafkaDestination, LoggingSettings

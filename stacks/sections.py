@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from components.kafka.topic_rules import name_problem
 from components.names import FLINK_CLUSTER, check_name, image_version
+from components.topic_rules import name_problem
 from stacks.exact import IMAGE
 
 _TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
