@@ -9,7 +9,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
@@ -61,4 +61,5 @@ def say_once(text: str) -> None:
     # To the engine, whose address it is: what stands in stderr is not in the comment on a pull request, warnings are.
     with grpc.insecure_channel(arguments[0]) as channel:
         request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text)
-        engine_pb2_grpc.EngineStub(channel).Log(request, timeout=_ENGINE_SECONDS)
+        engine: Any = engine_pb2_grpc.EngineStub(channel)  # its types are partial
+        engine.Log(request, timeout=_ENGINE_SECONDS)
