@@ -42,7 +42,8 @@ class Node:
     def start(self, *, others: tuple[str, int] | None = None, patience: int = 2) -> subprocess.CompletedProcess[str]:
         """Run the script. `others` is where the other brokers listen; nowhere if None."""
         ((_, container),) = building.kafka().containers()
-        _, options, script = container["command"]
+        _, options, escaped = container["command"]
+        script = escaped.replace("$$", "$")  # as the kubelet does
         for path, here in {
             "/etc/kafka-nodes": "etc",
             "/var/lib/kafka": "data",
