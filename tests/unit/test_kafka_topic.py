@@ -449,6 +449,19 @@ def test_the_engine_gets_the_message_of_a_known_error_alone(
     context.abort.assert_called_once_with(grpc.StatusCode.UNKNOWN, str(error))
 
 
+def test_what_stops_many_topics_is_told_in_full_once(provider: TopicProvider, kafka: FakeKafka) -> None:
+    kafka.fails["connect"] = KafkaUnreachableError("the brokers cannot be reached: kafka-0: not found")
+    context = call_of_the_engine()
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="aborted"):
+            provider.read("orders", stored(ORDERS))
+    said = [call.args[1] for call in context.abort.call_args_list]
+    assert said == [
+        "the brokers cannot be reached: kafka-0: not found",
+        *["as above: the brokers cannot be reached"] * 2,
+    ]
+
+
 def test_a_bug_keeps_its_traceback(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.fails["connect"] = ZeroDivisionError("bug")
     context = call_of_the_engine()
