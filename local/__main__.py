@@ -9,6 +9,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from components.kafka.admin import KafkaUnreachableError
+from components.secrets.mask import masked
 from local.progress import LocalError, Terminated, say
 from stacks.settings import SettingsError
 
@@ -87,7 +88,7 @@ def main() -> int:
     try:
         return _run(arguments)
     except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
-        print(f"\n{Path(sys.argv[0]).parent.name} {arguments.command}: {error}", file=sys.stderr)
+        print(f"\n{Path(sys.argv[0]).parent.name} {arguments.command}: {masked(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted: the same command can simply be run again", file=sys.stderr)

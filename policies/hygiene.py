@@ -1,15 +1,19 @@
 """What objects must not carry: other namespaces, images that change, secrets in plain text, unbounded metrics."""
 
+import base64
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from components.cel import quoted
+from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_VALUE, USER_INFO, WEBHOOK, names_secret
+from components.secrets.mask import named, told
 from policies.admission import of_containers
 from policies.flink import LOG_DIR, FlinkCluster, FlinkProcess, flink_clusters, flink_processes
-from policies.plain import CannotJudgeError, field, items, known, mapping
-from policies.programs import FLINK, cel_runs
+from policies.plain import CannotJudgeError, Unknown, field, items, known, mapping, part
+from policies.programs import CEL_WORDS, FLINK, cel_runs
 from policies.resources import Container, KubeObject, Resource
-from policies.rules import Bounds, Setting, listed, rule
+from policies.rules import Bounds, Setting, apart, listed, rule
 
 
 def _namespace(each: KubeObject, bounds: Bounds) -> Iterator[str]:
@@ -68,33 +72,25 @@ PINNED = rule(
     ),
 )
 
-_SECRET_NAME = r"(?i)(passwo?r?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)"
-_NO_SECRET_NAME = (
-    r"(?i)(_|\.|-)?(file|path|dir|name|class|type|url|uri|location|enabled?|ttl|timeout|interval|millis|ms|"
-    r"provider|endpoint|region|ref|issuer|audience)$|existing_?secret|tokeni[sz]er"
-)
-# References, booleans, numbers, paths and plain addresses: nothing that opens anything.
-_NO_SECRET_VALUE = r"^\s*(true|false|null|none|[0-9.]+|[$<{].*|/.*|file:.*|https?://[^@\s]*)?\s*$"
-_LINE = re.compile(r"""^[ \t]*["']?([A-Za-z0-9_.-]+)["']?[ \t]*[:=][ \t]*["']?([^"'\n]*)""", re.MULTILINE)
-# What gives a client its password in one property, whatever that is called.
-_LOGIN = re.compile(r"""(?i)\bpassword\s*=\s*["']([^"'\n]*)["']\s*;""")
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+# Names and values of secrets, in CEL; what has no name is told by its looks.
+_LOOKS = "|".join(f"({looks})" for looks in (KEYS, WEBHOOK, USER_INFO, KEY_BLOCK, BEARER))
 
 
-def _is_secret(name: str, value: object) -> bool:
-    """Whether a name sounds like a secret and its value could be one."""
+def _cel_secret(name: str, value: str) -> str:
     return (
-        re.search(_SECRET_NAME, name) is not None
-        and re.search(_NO_SECRET_NAME, name) is None
-        and value is not None
-        and re.search(_NO_SECRET_VALUE, str(value)) is None
+        f"{name}.matches({quoted(NAME)}) && !{name}.matches({quoted(NO_NAME)}) && !{value}.matches({quoted(NO_VALUE)})"
     )
 
 
 def _plain_env(container: Container, _: Bounds) -> Iterator[str]:
-    for name, value in container.env.items():
-        if re.search(_SECRET_NAME, name) and _is_secret(name, known(value)):
-            yield f"variable {name} has its value in plain text"
+    def variable(each: Any) -> Iterator[str]:
+        name, value = str(field(each, "name")), part(each, "value")
+        if isinstance(value, Unknown) and not names_secret(name):
+            return
+        if found := told(name, known(value) or ""):
+            yield f"variable {name} has {'its value' if found == [name] else listed(found)} in plain text"
+
+    yield from apart(items(container.body, "env"), variable)
 
 
 PLAIN_ENV = rule(
@@ -104,26 +100,57 @@ PLAIN_ENV = rule(
     subjects=lambda stack: stack.containers,
     check=_plain_env,
     admission=lambda _: of_containers(
-        f"has(c.env) && c.env.exists(e, has(e.value) && e.name.matches({quoted(_SECRET_NAME)}) && "
-        f"!e.name.matches({quoted(_NO_SECRET_NAME)}) && !e.value.matches({quoted(_NO_SECRET_VALUE)}))",
+        f"has(c.env) && c.env.exists(e, has(e.value) && ({_cel_secret('e.name', 'e.value')} || "
+        f"e.value.matches({quoted(_LOOKS)})))",
         "a variable has a secret in plain text",
     ),
 )
 
 
-def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
-    for key, text in mapping(each.body, "data").items():
-        content = str(known(text))
-        if _KEY_BLOCK.search(content):
-            yield f"{key} holds a private key"
-        elif _is_secret(key, content) and "\n" not in content.strip():
-            yield f"{key} is a secret in plain text"
-        else:
-            names = [name for name, value in _LINE.findall(content) if _is_secret(name, value)]
-            names += ["password" for value in _LOGIN.findall(content) if _is_secret("password", value)]
-            if names:
-                yield f"{key} holds {listed(names)} in plain text"
+def _plain_words(container: Container, _: Bounds) -> Iterator[str]:
+    for kind in ("command", "args"):
+        words = items(container.body, kind)
 
+        def word(named_word: tuple[str, Any], kind: str = kind) -> Iterator[str]:
+            if found := told(named_word[0], known(named_word[1])):
+                yield f"{kind} has {listed(found)} in plain text"
+
+        yield from apart(named(words), word)
+
+
+PLAIN_WORDS = rule(
+    id="no-secret-in-command",
+    description="Whoever may read pods or processes reads it, and it stands in the state and in every preview.",
+    remedy="put it into a Secret, make that a variable (valueFrom.secretKeyRef) and name the variable: $(NAME)",
+    subjects=lambda stack: stack.containers,
+    check=_plain_words,
+    admission=lambda _: of_containers(
+        f"{CEL_WORDS}.exists(w, w.matches({quoted(_LOOKS)})) || {CEL_WORDS}.join('\\n')"
+        f".findAll('(?m)^--?[A-Za-z][A-Za-z0-9_.-]*[=\\n][^\\n-].*').exists(o, "
+        + _cel_secret("o.find('[A-Za-z][A-Za-z0-9_.-]*')", "o.find('[=\\n].*').substring(1)")
+        + ")",
+        "command or args have a secret in plain text",
+    ),
+)
+
+
+def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
+    def file(item: tuple[str, Any]) -> Iterator[str]:
+        key, content = item[0], str(known(item[1])).strip()
+        if found := told("" if "\n" in content else key, content):
+            yield f"{key} {'is a secret' if found == [key] else f'holds {listed(found)}'} in plain text"
+
+    def binary(item: tuple[str, Any]) -> Iterator[str]:
+        key, content = item[0], base64.b64decode(str(known(item[1]))).decode(errors="replace")
+        if _KEY_STORE.search(key):
+            yield f"{key} is a store of keys"
+        yield from file((key, content))
+
+    yield from apart(mapping(each.body, "data").items(), file)
+    yield from apart(mapping(each.body, "binaryData").items(), binary)
+
+
+_KEY_STORE = re.compile(r"(?i)\.(jks|jceks|keytab|kdbx|p12|pfx)$|keystore")
 
 PLAIN_FILES = rule(
     id="no-secret-in-config-map",
@@ -240,4 +267,4 @@ OPAQUE = rule(
     admission="it is about what the pack sees; the API server sees every object",
 )
 
-RULES = (OPAQUE, NAMESPACE, PINNED, PLAIN_ENV, PLAIN_FILES, SHIPPED, METRICS, REST)
+RULES = (OPAQUE, NAMESPACE, PINNED, PLAIN_ENV, PLAIN_WORDS, PLAIN_FILES, SHIPPED, METRICS, REST)

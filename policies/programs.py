@@ -63,11 +63,15 @@ def program_of(container: Container) -> Program | None:
     return next((program for program in PROGRAMS if runs(container, program)), None)
 
 
+# Command and arguments of the container `c`, in CEL.
+CEL_WORDS = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))"
+
+
 def cel_runs(*programs: Program) -> str:
     """In CEL: whether the container `c`, no init container, runs one of these programs."""
     of_line = quoted("|".join(f"({program.line})" for program in programs))
     of_image = quoted("|".join(f"({program.image})" for program in programs))
-    line = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : [])).join(' ')"
+    line = f"{CEL_WORDS}.join(' ')"
     return (
         f"({line} != '' && !{line}.matches({quoted(_OF_IMAGE)}) ? {line}.matches({of_line}) : "
         f"has(c.image) && c.image.matches({of_image}))"

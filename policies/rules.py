@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from policies.plain import CannotJudgeError
 from policies.resources import Stack
@@ -81,6 +81,22 @@ class Bounds:
         return tuple(cast("Iterable[str]", self.values[name]))
 
 
+class Note(str):
+    """What a check yields for what cannot be judged yet: no violation. What it finds beside that, it yields too."""
+
+
+_T = TypeVar("_T")
+
+
+def apart(subjects: Iterable[_T], check: Callable[[_T], Iterable[str]]) -> Iterator[str]:
+    """What a check says of each subject: one that is not known yet hides nothing of the others."""
+    for subject in subjects:
+        try:
+            yield from check(subject)
+        except CannotJudgeError as error:
+            yield Note(error)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a rule found at a resource. `open` findings are no violations: they could not be judged."""
@@ -144,9 +160,15 @@ class Rule:
     def _judge(self, subject: Subject, bounds: Bounds) -> Iterator[Finding]:
         try:
             for text in self.check(subject, bounds):
-                yield Finding(self.id, subject.urn, f"{subject.where}: {text}; {self.remedy}")
+                yield self._open(subject, text) if isinstance(text, Note) else self._violation(subject, text)
         except (CannotJudgeError, ValueError) as error:  # unknown, or no number where a number belongs
-            yield Finding(self.id, subject.urn, f"{subject.where}: cannot be judged at preview: {error}", open=True)
+            yield self._open(subject, error)
+
+    def _violation(self, subject: Subject, text: object) -> Finding:
+        return Finding(self.id, subject.urn, f"{subject.where}: {text}; {self.remedy}")
+
+    def _open(self, subject: Subject, text: object) -> Finding:
+        return Finding(self.id, subject.urn, f"{subject.where}: cannot be judged at preview: {text}", open=True)
 
 
 def rule(

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from components.secrets.mask import masked
 from local.paths import ROOT
 from local.progress import LocalError, say
 from preview.events import Preview, plain
@@ -101,7 +102,7 @@ def main() -> int:
     try:
         return _run(arguments)
     except (LocalError, SettingsError) as error:
-        print(f"preview {arguments.command}: {error}", file=sys.stderr)
+        print(f"preview {arguments.command}: {masked(str(error))}", file=sys.stderr)
         return 1
 
 

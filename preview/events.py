@@ -1,7 +1,8 @@
 """The engine's events, one JSON object per line (`pulumi ... --event-log <file>`), as typed records.
 
 Their shape is `apitype.EngineEvent` of Pulumi's SDK. The engine blinds secrets before it writes them: what is left of
-one is a marked object, which becomes MASK here, at the one place where values enter.
+one is a marked object, which becomes MASK here, at the one place where values enter. What nobody marked is masked by
+its looks (components/secrets).
 """
 
 import json
@@ -11,31 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from components.names import PROJECT
+from components.secrets.mask import MASK, mask, masked
 
 Properties = Mapping[str, Any]
 
-MASK = "[secret]"
 UNKNOWN = "[known after it is applied]"
 # Marks of special values in Pulumi's properties: `SigKey`, `SecretSig` and `UnknownStringValue` of its SDK.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 _COMPUTED = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-# Values under these names are never shown, marked or not; a reference to a Secret by its name is no secret.
-_WORDS = (
-    r"(?:passw(?:or)?d|passphrase|private[-_.]?key|kubeconfig|(?:secret|access|api)[-_.]?key|client[-_.]?secret|token)"
-)
-_SENSITIVE = re.compile(rf"(?i){_WORDS}$")
-# The same in texts: a line that is an assignment, to its end; an assignment or an option within a line; the value of an
-# environment variable; what stands in a URL; keys, tokens and Secrets by their looks.
-_ASSIGNED = re.compile(rf"(?im)^(?P<kept>[^\n=:#]*{_WORDS}[\"']?[ \t]*[=:][ \t]*)\S.*$")
-_VALUE = r"(?:\\\"[^\n]*?\\\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"']+)"
-_WITHIN = re.compile(rf"(?i)(?P<kept>{_WORDS}(?:\\?[\"'])?[ \t]*[=:][ \t]*|--[\w.-]*{_WORDS}[ \t]+){_VALUE}")
-_VARIABLE = re.compile(
-    rf"(?i)(?P<kept>\bname[\"']?[ \t]*:[ \t]*[\"']?[\w.-]*{_WORDS}[\"']?\s*,?\s*[\"']?value[\"']?[ \t]*:[ \t]*)\S.*"
-)
-_IN_URL = re.compile(r"(?P<kept>://[^:/@\s\"']*:)[^@/\s\"']+(?=@)")
-_MANIFEST = re.compile(r"(?m)^[\s-]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?Secret[\"']?,?[ \t]*$")
-_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _COLORS = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 # What the engine says of its own end, beside the error that brought it about.
 _CONSEQUENCE = re.compile(r"(?i)^(preview failed|.*context canceled|an unhandled error occurred: program exited.*)$")
@@ -153,7 +137,7 @@ def _steps(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Step]:
 
 def plain(message: str) -> str:
     """A message without the engine's colour tags, and without what looks like a secret."""
-    return text_shown(_COLORS.sub("", message).strip())
+    return masked(_COLORS.sub("", message).strip())
 
 
 def protects_data(preview: Preview) -> bool:
@@ -223,51 +207,18 @@ def _violation(event: dict[str, Any]) -> Violation:
 
 def _shown(properties: Any, *, hidden: bool) -> Properties:
     """Properties as they may be shown: secrets masked, unknown values named, what is the SDK's own left out."""
-    return _object_shown(cast("dict[str, Any]", properties or {}), hidden=hidden)
+    return mask(_unmarked(properties or {}), secret=hidden)
 
 
-def _object_shown(value: Mapping[str, Any], *, hidden: bool = False) -> dict[str, Any]:
-    """A mapping; `hidden` is one that holds the data of a Kubernetes Secret, as any does that says it is one."""
-    hidden = hidden or value.get("kind") == "Secret"
-    shown = {key: _value_shown(key, each, hidden=hidden) for key, each in value.items() if not key.startswith("__")}
-    for name in ("data", "stringData") if hidden else ():
-        if isinstance(shown.get(name), dict):
-            shown[name] = dict.fromkeys(cast("dict[str, Any]", shown[name]), MASK)
-    # An environment variable: what it is called says what it holds.
-    if isinstance(shown.get("value"), str) and _SENSITIVE.search(str(shown.get("name"))):
-        shown["value"] = MASK
-    return shown
-
-
-def _value_shown(name: str, value: Any, *, hidden: bool) -> Any:
+def _unmarked(value: Any) -> Any:
+    """A value without the engine's marks."""
     match value:
         case {"4dabf18193072939515e22adb298388d": mark}:
             return MASK if mark == _SECRET else "[file]"
         case dict():
-            return _object_shown(cast("dict[str, Any]", value), hidden=hidden)
+            inner = cast("dict[str, Any]", value)
+            return {key: _unmarked(each) for key, each in inner.items() if not key.startswith("__")}
         case list():
-            values = cast("list[Any]", value)
-            return [
-                # `--password x` as two arguments
-                _value_shown(
-                    before.lstrip("-") if isinstance(before, str) and before.startswith("-") else name,
-                    each,
-                    hidden=hidden,
-                )
-                for before, each in zip([None, *values], values, strict=False)
-            ]
-        case str() if value == _COMPUTED:
-            return UNKNOWN
-        case str():
-            return MASK if value and _SENSITIVE.search(name) else text_shown(value)
+            return [_unmarked(each) for each in cast("list[Any]", value)]
         case _:
-            return value
-
-
-def text_shown(text: str) -> str:
-    """A text with what looks like a secret in it masked."""
-    if _MANIFEST.search(text):
-        return MASK
-    for pattern in (_ASSIGNED, _WITHIN, _VARIABLE, _IN_URL):
-        text = pattern.sub(rf"\g<kept>{MASK}", text)
-    return _JWT.sub(MASK, _KEY.sub(MASK, text))
+            return UNKNOWN if value == _COMPUTED else value

@@ -10,9 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from components.names import PROJECT
+from components.secrets import mask
 from stacks.sections import SectionError
-
-_SHOWN = 120  # characters of a value: enough to find it again
 
 # By pydantic's error types: value and bound, then the remedy. What the setting is for is added to it.
 _TEXTS = {
@@ -90,9 +89,9 @@ def _line(model: type[BaseModel], details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         meant = _meant(model, details)
         remedy = f"did you mean {meant}?" if meant else _alternatives(parent)
-        return f"{key}: no such setting (its value is {shown(given)}): {remedy}"
+        return f"{key}: no such setting (its value is {shown(given, *path)}): {remedy}"
     template = _TEXTS.get(details["type"], "{value}: {message}: correct it")
-    value = shown(given)
+    value = shown(given, *path)
     told = f"is {value}" if isinstance(given, dict) else f"{value} is {_kind(given)}"
     text = template.format(value=value, told=told, message=details["msg"], **context)
     meaning = " ".join(field.description.split()).rstrip(".") if field and field.description else ""
@@ -165,9 +164,8 @@ def _kind(value: object) -> str:
             return "a list"
 
 
-def shown(value: object) -> str:
-    """A value as a message shows it."""
+def shown(value: object, *path: str) -> str:
+    """A value as a message shows it, masked if it is a secret by the last name that leads to it, or by its looks."""
     if isinstance(value, dict):
         return "a mapping of " + (", ".join(map(str, cast("dict[str, object]", value))) or "nothing")
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return mask.shown(next((part for part in reversed(path) if not part.isdecimal()), ""), value)

@@ -89,7 +89,7 @@ def parse(config: Mapping[str, object], over: Mapping[str, object] | None = None
     if strangers:
         raise SettingsError(
             "\n".join(
-                f"{key}: no such setting (its value is {shown(config[key])}): all settings start with {_PREFIX}"
+                f"{key}: no such setting (its value is {shown(config[key], key)}): all settings start with {_PREFIX}"
                 for key in strangers
             )
         )

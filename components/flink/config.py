@@ -19,6 +19,7 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
+from components.secrets.mask import shown
 
 # Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
 RPC_PORT = 6123  # JobManager
@@ -412,10 +413,12 @@ def _state_metrics(backend: str | None) -> dict[str, str]:
 
 def _refusal(key: str, value: str) -> str | None:
     if not _KEY.fullmatch(key):
-        return f"Flink option {key!r} = {value!r} is not the name of an option: write it like state.backend.type"
+        return (
+            f"Flink option {key!r} = {shown(key, value)} is not the name of an option: write it like state.backend.type"
+        )
     owners = [name for name in _REMEDIES if key == name or (name.endswith(".") and key.startswith(name))]
     remedy = _REMEDIES[max(owners, key=len)] if owners else ""
-    return f"Flink option {key} = {value!r} is not yours to set: {remedy}" if remedy else None
+    return f"Flink option {key} = {shown(key, value)} is not yours to set: {remedy}" if remedy else None
 
 
 def _plain_or_quoted(key: str) -> str:

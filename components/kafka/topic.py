@@ -27,6 +27,7 @@ from components.dynamic import say_once, told
 from components.kafka import topic_changes as changes
 from components.kafka.admin import KafkaUnreachableError, PodConnection, Topics, topics
 from components.kafka.topic_changes import Problems, Seen, TopicArgs, TopicError
+from components.secrets.mask import shown
 from components.topic_rules import config_problems, name_problem
 
 __all__ = ["KafkaTopic", "TopicArgs", "TopicError", "TopicProvider"]
@@ -181,7 +182,7 @@ def problems(properties: Mapping[str, Any]) -> Problems:
         found.append(("replicas", f"{properties['replicas']!r} is not a whole number from 1 to {brokers:g} (brokers)"))
     texts = {name: value for name, value in config.items() if isinstance(value, str)}
     for name in config.keys() - texts.keys():
-        found.append(("config", f"{name}: {config[name]!r} is not a text: write it in quotes"))
+        found.append(("config", f"{name}: {shown(name, config[name])} is not a text: write it in quotes"))
     return [*found, *(("config", f"{name}: {problem}") for name, problem in config_problems(texts))]
 
 

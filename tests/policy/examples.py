@@ -49,6 +49,7 @@ CONFIG, BROKER = ("ConfigMap/flink-config", "data/config.yaml"), ("ConfigMap/kaf
 MAIN, INIT = "spec/template/spec/containers/0", "spec/template/spec/initContainers/0"
 CRON = "spec/jobTemplate/spec/template/spec"
 TEMPLATE = ("ConfigMap/pod-template", "data/pod-template.yaml")
+SHELL_ENV = ("Pod/shell", "spec/containers/0/env")
 HPA = "HorizontalPodAutoscaler/flink-taskmanager"
 
 BAD: tuple[Bad, ...] = (
@@ -205,7 +206,55 @@ BAD: tuple[Bad, ...] = (
     Bad("image-pinned", "CronJob/cleanup", f"{CRON}/containers/0/image", "busybox"),
     Bad("image-pinned", *TEMPLATE, ("fluent-bit:3.2.1", "fluent-bit")),
     Bad("no-secret-in-environment", JM, f"{MAIN}/env/0", {"name": "DATABASE_PASSWORD", "value": "hunter2"}),
-    Bad("no-secret-in-environment", "Pod/shell", "spec/containers/0/env", [{"name": "api_key", "value": "f3a9b"}]),
+    *(
+        Bad("no-secret-in-environment", *SHELL_ENV, [{"name": name, "value": value}])
+        for name, value in {
+            "api_key": "f3a9b",
+            "API_TOKEN": "$ecret-hunter2",
+            "BASIC_AUTH": "app:hunter2",
+            "DATABASE_URL": "postgres://app:hunter2@db/claims",
+            "DB_PASS": "hunter2",
+            "DB_PASSWORD_1": "hunter2",
+            "DB_PWD": "hunter2",
+            "ID": "AKIAIOSFODNN7EXAMPLE",
+            "PASSWORD": "20240611",
+            "PASSWORD_PARAMS": "{aes}x",
+            "SECRET_KEY": "/wJalrX+7MD",
+            "SLACK_URL": "https://hooks.slack.com/services/T0/B0/XXXX",
+            "WEBHOOK_TOKEN": "https://hooks.example.com/T0",
+        }.items()
+    ),
+    *(
+        Bad("no-secret-in-command", "CronJob/cleanup", f"{CRON}/initContainers/0/{key}", words)
+        for key, words in (
+            ("args", ["run", "--db-password", "hunter2"]),
+            ("args", ["--db-password=hunter2"]),
+            ("args", ["-Djavax.net.ssl.trustStorePassword=hunter2"]),
+            ("args", ["--url", "postgres://app:hunter2@db/claims"]),
+            ("args", ["-H", "Authorization: Bearer f3a9b77c0d"]),
+            ("command", ["x", "--github", "ghp_f3a9b77c0d"]),
+        )
+    ),
+    *(
+        Bad("no-secret-in-config-map", "ConfigMap/kafka-config", f"data/{name}", text)
+        for name, text in {
+            "a.json": '{"user": "a", "password": "hunter2"}',
+            "a.sh": "export X_PASSWORD=hunter2\n",
+            "a.yaml": "env:\n- name: A_TOKEN\n  value: hunter2\n",
+            "config": "users:\n- user: {client-key-data: hunter2}\n",
+            "core-site.xml": "<name>fs.azure.account.key</name><value>hunter2</value>",
+            "pgp": "-----BEGIN PGP PRIVATE KEY BLOCK-----\nxx\n",
+            "tls.key": "-----BEGIN RSA PRIVATE KEY-----\nMII\n",
+            "url": "mongodb://app:hunter2@db/claims",
+        }.items()
+    ),
+    *(
+        Bad("no-secret-in-config-map", "ConfigMap/kafka-config", "binaryData", {name: data})
+        for name, data in {"a.properties": "cGFzc3dvcmQ9aHVudGVyMg==", "keystore.jks": "/u3+7QAAAAIAAAAA"}.items()
+    ),
+    Bad("no-secret-in-config-map", *CONFIG, ("web:", "fs.azure.account.key.x.blob.core.windows.net: hunter2\nweb:")),
+    Bad("no-secret-in-config-map", *CONFIG, ("web:", "pipeline.global-job-parameters: db.secret:hunter2\nweb:")),
+    Bad("no-secret-in-config-map", *CONFIG, ("web:", "containerized.taskmanager.env.DB_SECRET: hunter2\nweb:")),
     Bad("no-secret-in-config-map", *CONFIG, ("web:", "s3.secret-key: f3a9b77c\nweb:")),
     Bad("no-secret-in-config-map", *BROKER, ("min.insync", "ssl.keystore.password=hunter2\nmin.insync")),
     Bad(
@@ -213,7 +262,6 @@ BAD: tuple[Bad, ...] = (
         *BROKER,
         ("min.insync", 'sasl.jaas.config=x.PlainLoginModule required username="a" password="hunter2";\nmin.insync'),
     ),
-    Bad("no-secret-in-config-map", "ConfigMap/kafka-config", "data/tls.key", "-----BEGIN RSA PRIVATE KEY-----\nMII\n"),
     Bad("flink-logs-shipped", JM, f"{INIT}/restartPolicy", MISSING),
     Bad("flink-logs-shipped", TM, "spec/template/spec/containers/1/volumeMounts", MISSING),
     Bad("flink-logs-shipped", TM, f"{MAIN}/volumeMounts/1", MISSING),
