@@ -28,10 +28,15 @@ RESOURCES: Mapping[str, tuple[str, str, str]] = {
 
 # An object that was there before the rule must stay deletable and scalable: only what changes it is judged.
 _CHANGED = "request.operation == 'CREATE' || !has(object.spec) || object.spec != oldObject.spec"
-# What a controller made from a template was judged there. Pods always are: they are what runs.
+# What one of Kubernetes' own controllers makes from a template was judged there, when somebody wrote it: a rule that
+# came later must not stop the next pod of a workload that runs. Who asks says so; what an object says of its owner does
+# not.
 _NOT_MADE = (
-    "object.kind == 'Pod' || !has(object.metadata.ownerReferences) || size(object.metadata.ownerReferences) == 0"
+    "!request.userInfo.username.matches('^system:(kube-controller-manager|serviceaccount:kube-system:"
+    "(deployment|replicaset|statefulset|daemon-set|job|cronjob|replication)-controller)$')"
 )
+# Where rules stand in for Pod Security, which looks at every pod, they do so too.
+_NOT_MADE_BUT_PODS = f"object.kind == 'Pod' || {_NOT_MADE}"
 _NOT_LEAVING = "!has(object.metadata.deletionTimestamp)"
 
 
@@ -40,7 +45,8 @@ class AdmissionRule:
     """One rule for some namespaces, in CEL: `places` is an expression for what is at fault, empty for what passes.
 
     `text` says what is wrong and what to do, `actions` what a violation does by namespace: Deny or Warn. With
-    `debuggers`, containers that are put into a pod that runs are judged, too.
+    `debuggers`, containers that are put into a pod that runs are judged, too; with `every_pod`, pods that a controller
+    makes from a template.
     """
 
     name: str
@@ -51,6 +57,7 @@ class AdmissionRule:
     text: str
     actions: Mapping[str, str]
     debuggers: bool = False
+    every_pod: bool = False
 
 
 class AdmissionRules(pulumi.ComponentResource):
@@ -78,7 +85,10 @@ class AdmissionRules(pulumi.ComponentResource):
                 "match_constraints": {"resource_rules": _resource_rules(rule.kinds, debuggers=rule.debuggers)},
                 "match_conditions": [
                     {"name": "changed", "expression": _CHANGED},
-                    {"name": "not-made-by-a-controller", "expression": _NOT_MADE},
+                    {
+                        "name": "not-made-by-a-controller",
+                        "expression": _NOT_MADE_BUT_PODS if rule.every_pod else _NOT_MADE,
+                    },
                     {"name": "not-leaving", "expression": _NOT_LEAVING},
                 ],
                 "variables": [

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from components.kafka.admin import KafkaUnreachableError
 from components.secrets.mask import masked
 from local.progress import LocalError, Terminated, say
+from policies.pack import PolicyConfigError
 from stacks.settings import SettingsError
 
 
@@ -87,7 +88,7 @@ def main() -> int:
         signal.signal(number, _stop)
     try:
         return _run(arguments)
-    except (LocalError, SettingsError, KafkaUnreachableError, KafkaException) as error:
+    except (LocalError, SettingsError, PolicyConfigError, KafkaUnreachableError, KafkaException) as error:
         print(f"\n{Path(sys.argv[0]).parent.name} {arguments.command}: {masked(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

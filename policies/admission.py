@@ -14,6 +14,11 @@ _SPEC = (
 )
 _CONTAINERS = "variables.spec.containers + (has(variables.spec.initContainers) ? variables.spec.initContainers : [])"
 _DEBUGGERS = " + (has(variables.spec.ephemeralContainers) ? variables.spec.ephemeralContainers : [])"
+# Containers that go on: init containers do not, unless they are sidecars.
+RUNNING = (
+    "(variables.spec.containers + (has(variables.spec.initContainers) ? "
+    "variables.spec.initContainers.filter(c, has(c.restartPolicy) && c.restartPolicy == 'Always') : []))"
+)
 SPEC: Mapping[str, str] = {"spec": _SPEC}
 CONTAINERS: Mapping[str, str] = {**SPEC, "containers": _CONTAINERS}
 

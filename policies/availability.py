@@ -1,14 +1,15 @@
 """What stays up when a node is drained, a process hangs, or a member of an ensemble is lost."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from policies.admission import CONTAINERS, of_containers
+from policies.admission import CONTAINERS, RUNNING, of_containers
 from policies.kafka import KafkaBrokers, kafkas
-from policies.plain import field, items, mapping
+from policies.plain import CannotJudgeError, UnreadableError, field, items, mapping, whole
 from policies.programs import PROGRAMS, ZOOKEEPER, cel_runs, program_of, surely_runs
 from policies.resources import Container, KubeObject, Pod, Stack, selects
 from policies.rules import Bounds, Setting, Validation, rule
@@ -123,10 +124,13 @@ def _replicated(stack: Stack) -> Iterator[_Replicated]:
             yield _Replicated(pod=pod, stack=stack)
 
 
-def _number(value: Any, count: int) -> int:
+def _number(name: str, value: Any, count: int) -> int:
     """A number of pods, or a percentage of them, rounded up as Kubernetes does."""
-    text = str(value)
-    return math.ceil(count * int(text[:-1]) / 100) if text.endswith("%") else int(text)
+    if isinstance(value, str):
+        if not re.fullmatch(r"[0-9]{1,3}%", value):
+            raise UnreadableError(name, value, "number of pods, and no percentage of them")
+        return math.ceil(count * int(value[:-1]) / 100)
+    return whole(name, value)
 
 
 def _budget(pods: _Replicated, _: Bounds) -> Iterator[str]:
@@ -138,7 +142,11 @@ def _budget(pods: _Replicated, _: Bounds) -> Iterator[str]:
     for budget in budgets:
         unavailable, available = (field(budget.body, "spec", name) for name in ("maxUnavailable", "minAvailable"))
         given = f"maxUnavailable {unavailable}" if unavailable is not None else f"minAvailable {available}"
-        allowed = count - _number(available or 0, count) if unavailable is None else _number(unavailable, count)
+        allowed = (
+            count - _number("minAvailable", available or 0, count)
+            if unavailable is None
+            else _number("maxUnavailable", unavailable, count)
+        )
         if allowed < 1:
             yield f"{budget.where} with {given} allows no eviction of {count} pods: the node can never be drained"
         elif allowed >= count > 1:
@@ -191,8 +199,16 @@ SPREAD = rule(
 
 def _long_running(stack: Stack) -> Iterator[Container]:
     for container in stack.containers:
-        if container.pod.owner.kind in _RUNNING and not container.init:
+        if container.pod.owner.kind in _RUNNING and (not container.init or _goes_on(container)):
             yield container
+
+
+def _goes_on(container: Container) -> bool:
+    """Whether it is a native sidecar; where that is not known, who judges it says so."""
+    try:
+        return container.sidecar
+    except CannotJudgeError:
+        return True
 
 
 def _probed(container: Container, _: Bounds) -> Iterator[str]:
@@ -214,7 +230,7 @@ PROBED = rule(
         f"object.kind in ['Deployment', 'StatefulSet', 'DaemonSet'] && {cel_runs(*PROGRAMS)} && "
         "(!has(c.readinessProbe) || !has(c.livenessProbe))",
         "readinessProbe or livenessProbe is not set",
-        among="variables.spec.containers",
+        among=RUNNING,
     ),
 )
 

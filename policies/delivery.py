@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from policies.flink import FlinkCluster, flink_clusters
+from policies.flink import FlinkCluster, FlinkProcess, flink_clusters
 from policies.kafka import (
     DEFAULT_MAX_TRANSACTION_MILLIS,
     DEFAULT_MESSAGE_BYTES,
@@ -12,10 +12,11 @@ from policies.kafka import (
     kafkas,
     topics,
 )
-from policies.plain import known
+from policies.plain import UnreadableError, known, whole
 from policies.resources import Stack
-from policies.rules import Bounds, Setting, figure, rule
+from policies.rules import Bounds, Setting, apart, each_of, figure, rule
 
+_GUARANTEES = ("NONE", "AT_LEAST_ONCE", "EXACTLY_ONCE")
 _JOB = "guarantee and checkpointing stand in arguments and in another object"
 _NO_OBJECT = "topics are no objects of Kubernetes"
 _DEFAULT_TRANSACTION_MILLIS = 3_600_000  # of Flink's KafkaSink
@@ -38,22 +39,26 @@ class _Job:
     def where(self) -> str:
         return self.cluster.where
 
-    def argument(self, *endings: str) -> str | None:
-        """The value of an option of the job, whose name ends so: `--name value`, `--name=value` or in its variables."""
+    def argument(self, *endings: str) -> tuple[str, str | None]:
+        """Name and value of a job's option whose name ends so: `--name value`, `--name=value` or in its variables."""
         words = self.cluster.job_manager.container.words
         for index, word in enumerate(words):
             name, equals, value = word.partition("=")
             if word.startswith("-") and name.lower().replace("_", "-").endswith(endings):
-                return value if equals else (words[index + 1] if index + 1 < len(words) else None)
+                return name, value if equals else (words[index + 1] if index + 1 < len(words) else "")
         for name, value in self.cluster.job_manager.container.env.items():
             if name.lower().replace("_", "-").endswith(endings):
-                return str(known(value))
-        return None
+                return name, str(known(value))
+        return "", None
 
     @property
     def guarantee(self) -> str:
-        """In the words of Flink's DeliveryGuarantee, empty if the job names none."""
-        return (self.argument("delivery-guarantee", "delivery.guarantee") or "").upper().replace("-", "_")
+        """In the words of Flink's DeliveryGuarantee, NONE if the job names none."""
+        name, text = self.argument("delivery-guarantee", "delivery.guarantee")
+        found = "NONE" if text is None else text.upper().replace("-", "_")
+        if found not in _GUARANTEES:
+            raise UnreadableError(name, text, f"guarantee: {', '.join(_GUARANTEES)}")
+        return found
 
 
 def _jobs(stack: Stack) -> Iterator[_Job]:
@@ -61,7 +66,7 @@ def _jobs(stack: Stack) -> Iterator[_Job]:
 
 
 def _checkpointed(job: _Job, _: Bounds) -> Iterator[str]:
-    if job.guarantee not in ("", "NONE") and job.cluster.job_manager.checkpoint_millis <= 0:
+    if job.guarantee != "NONE" and job.cluster.job_manager.checkpoint_millis <= 0:
         yield f"the delivery guarantee is {job.guarantee}, and checkpointing is off"
 
 
@@ -83,18 +88,26 @@ def _transactions(job: _Job, _: Bounds) -> Iterator[str]:
     process = job.cluster.job_manager
     if job.guarantee != "EXACTLY_ONCE" or process.checkpoint_millis <= 0:
         return
-    text = job.argument("transaction-timeout-millis", "transaction-timeout-ms", "transaction.timeout.ms")
-    timeout = _DEFAULT_TRANSACTION_MILLIS if text is None else int(text)
+    name, text = job.argument("transaction-timeout-millis", "transaction-timeout-ms", "transaction.timeout.ms")
+    timeout = _DEFAULT_TRANSACTION_MILLIS if text is None else whole(name, text)
     said = "" if text else ", KafkaSink's default,"
-    for brokers in kafkas(job.stack):
+
+    def admitted(brokers: KafkaBrokers) -> Iterator[str]:
         for file, properties in brokers.files.items():
-            most = int(properties.get("transaction.max.timeout.ms", DEFAULT_MAX_TRANSACTION_MILLIS))
+            name = "transaction.max.timeout.ms"
+            most = whole(name, properties.get(name, DEFAULT_MAX_TRANSACTION_MILLIS))
             if timeout > most:
                 yield (
                     f"the transaction time-out is {timeout} ms{said} and {brokers.owner.where} ({file}) admits "
-                    f"{most} ms (transaction.max.timeout.ms): the job fails when it starts"
+                    f"{most} ms ({name}): the job fails when it starts"
                 )
                 break
+
+    yield from apart(kafkas(job.stack), admitted)
+    yield from each_of(lambda: _outlasts(process, timeout))
+
+
+def _outlasts(process: FlinkProcess, timeout: int) -> Iterator[str]:
     parts = {
         "execution.checkpointing.interval": process.checkpoint_millis,
         "execution.checkpointing.timeout": process.duration(
@@ -151,7 +164,7 @@ TOPIC_SIZE = rule(
 def _broker_size(brokers: KafkaBrokers, bounds: Bounds) -> Iterator[str]:
     most = bounds.number("maxBytes")
     for file, properties in brokers.files.items():
-        size = int(properties.get("message.max.bytes", DEFAULT_MESSAGE_BYTES))
+        size = whole("message.max.bytes", properties.get("message.max.bytes", DEFAULT_MESSAGE_BYTES))
         if size > most:
             yield f"message.max.bytes is {size} in {file}, above {most} (maxBytes)"
 
@@ -193,7 +206,7 @@ def _topic_survives(topic: Topic, bounds: Bounds) -> Iterator[str]:
     if topic.brokers is None or replicas is None:
         return
     in_sync = topic.number("min.insync.replicas")
-    yield from _survives(int(replicas), 1 if in_sync is None else in_sync, topic.brokers, bounds)
+    yield from _survives(whole("replicas", replicas), 1 if in_sync is None else in_sync, topic.brokers, bounds)
 
 
 TOPIC_SURVIVES = rule(
@@ -218,10 +231,17 @@ _BROKER_REPLICAS = (
 def _broker_survives(brokers: KafkaBrokers, bounds: Bounds) -> Iterator[str]:
     count = brokers.count
     for file, properties in brokers.files.items():
-        for factor, factor_default, in_sync, in_sync_default in _BROKER_REPLICAS:
-            numbers = int(properties.get(factor, factor_default)), int(properties.get(in_sync, in_sync_default))
-            for text in _survives(*numbers, count, bounds):
+
+        def survives(
+            row: tuple[str, int, str, int], file: str = file, properties: dict[str, str] = properties
+        ) -> Iterator[str]:
+            factor, factor_default, in_sync, in_sync_default = row
+            replicas = whole(factor, properties.get(factor, factor_default))
+            needed = whole(in_sync, properties.get(in_sync, in_sync_default))
+            for text in _survives(replicas, needed, count, bounds):
                 yield f"{factor} in {file}: {text}"
+
+        yield from apart(_BROKER_REPLICAS, survives)
 
 
 BROKER_SURVIVES = rule(

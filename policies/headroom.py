@@ -12,8 +12,8 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
-from policies.flink import FlinkProcess, flink_processes, last_heap_mib
-from policies.plain import CannotJudgeError, known
+from policies.flink import FlinkProcess, first_heap_mib, flink_processes, last_heap_mib
+from policies.plain import CannotJudgeError, known, whole
 from policies.programs import KAFKA, ZOOKEEPER, Program, program_of, surely_runs
 from policies.resources import Container
 from policies.rules import Bounds, Setting, figure, rule
@@ -48,7 +48,9 @@ def _holds_process(process: FlinkProcess, _: Bounds) -> Iterator[str]:
     parts = {"heap": memory.jvm_heap / MIB, "metaspace": memory.jvm_metaspace / MIB}
     parts["JVM overhead"] = memory.jvm_overhead / MIB
     parts["direct and managed memory"] = memory.process / MIB - sum(parts.values())
-    heap = process.own_heap_mib
+    heap, first = process.own_heap_mib, first_heap_mib(process.java_options)
+    if first is not None and first > (parts["heap"] if heap is None else heap):
+        yield f"-Xms{figure(first)}m is above the largest heap, {figure(parts['heap'] if heap is None else heap)} MiB"
     if heap is not None:
         parts["heap"] = heap
     total = sum(parts.values())
@@ -121,12 +123,14 @@ OVERHEAD = rule(
 
 def _rocksdb(process: FlinkProcess, _: Bounds) -> Iterator[str]:
     configuration = process.configuration
-    backend = configuration.get("state.backend.type", configuration.get("state.backend", "")).lower()
-    if backend not in _MANAGED_BACKENDS:
+    given = configuration.get("state.backend.type", configuration.get("state.backend", "")).lower()
+    # By its name, or that of its factory's class.
+    backend = next((name for name in _MANAGED_BACKENDS if name in given), None)
+    if backend is None:
         return
     memory = f"state.backend.{backend}.memory"
-    if configuration.get(f"{memory}.managed", "true") == "false":
-        yield f"{memory}.managed is false"
+    if configuration.get(f"{memory}.managed", "true").lower() != "true":
+        yield f"{memory}.managed is {configuration[f'{memory}.managed']}"
     for key in (f"{memory}.fixed-per-slot", f"{memory}.fixed-per-tm"):
         if key in configuration:
             yield f"{key} is {configuration[key]}, which is no part of the process size"
@@ -154,8 +158,9 @@ ROCKSDB = rule(
 _DEFAULT_HEAP_MIB = {ZOOKEEPER: 1000.0, KAFKA: 1024.0}
 _HEAP_VARIABLES = {
     ZOOKEEPER: ("JVMFLAGS", "SERVER_JVMFLAGS", "KAFKA_HEAP_OPTS"),
-    KAFKA: ("KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS"),
+    KAFKA: ("KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_OPTS"),
 }
+_STRONGEST, _WEAKEST = "_JAVA_OPTIONS", ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")  # beside a command line
 
 
 _HEAP_OF_VARIABLE = re.compile(r"-Xmx(?:\$\{?(\w+)\}?|\$\((\w+)\))")
@@ -175,14 +180,18 @@ def heap_mib(container: Container, program: Program) -> float:
 
     limit = container.memory_mib("limits")
     command = _HEAP_OF_VARIABLE.sub(lambda found: f"-Xmx{text(found[1] or found[2])}", " ".join(container.words))
-    found = last_heap_mib(command, limit)
+    found = last_heap_mib(text(_STRONGEST), limit)
+    if found is None:
+        found = last_heap_mib(command, limit)
     if found is None:
         found = last_heap_mib(" ".join(map(text, _HEAP_VARIABLES[program])))
     if found is None:
         # Beside the others the scripts give an -Xmx of their own, which goes before a share.
         found = last_heap_mib(text("KAFKA_HEAP_OPTS"), limit)
     if found is None and program is ZOOKEEPER and text("ZK_SERVER_HEAP"):
-        found = float(text("ZK_SERVER_HEAP"))
+        found = float(whole("ZK_SERVER_HEAP", text("ZK_SERVER_HEAP"), 1))
+    if found is None and container.words and " ".join(container.words).startswith("java "):
+        found = last_heap_mib(" ".join(map(text, _WEAKEST)), limit)
     if found is None and container.env_from:
         raise CannotJudgeError("the heap may be in the objects of envFrom")
     return _DEFAULT_HEAP_MIB[program] if found is None else found

@@ -1,19 +1,20 @@
 """What objects must not carry: other namespaces, images that change, secrets in plain text, unbounded metrics."""
 
 import base64
+import binascii
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from components.cel import quoted
 from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_VALUE, USER_INFO, WEBHOOK, names_secret
-from components.secrets.mask import named, told
+from components.secrets.mask import masked, named, told
 from policies.admission import of_containers
 from policies.flink import LOG_DIR, FlinkCluster, FlinkProcess, flink_clusters, flink_processes
-from policies.plain import CannotJudgeError, Unknown, field, items, known, mapping, part
-from policies.programs import CEL_WORDS, FLINK, cel_runs
+from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, part
+from policies.programs import CEL_WORDS, FLINK, cel_runs, unrecognised
 from policies.resources import Container, KubeObject, Resource
-from policies.rules import Bounds, Setting, apart, listed, rule
+from policies.rules import Bounds, Note, Setting, apart, listed, rule
 
 
 def _namespace(each: KubeObject, bounds: Bounds) -> Iterator[str]:
@@ -141,7 +142,11 @@ def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
             yield f"{key} {'is a secret' if found == [key] else f'holds {listed(found)}'} in plain text"
 
     def binary(item: tuple[str, Any]) -> Iterator[str]:
-        key, content = item[0], base64.b64decode(str(known(item[1]))).decode(errors="replace")
+        key = item[0]
+        try:
+            content = base64.b64decode(str(known(item[1]))).decode(errors="replace")
+        except binascii.Error:
+            raise UnreadableError(f"binaryData of {key}", item[1], "base64") from None
         if _KEY_STORE.search(key):
             yield f"{key} is a store of keys"
         yield from file((key, content))
@@ -191,7 +196,6 @@ SHIPPED = rule(
         "o.volumeMounts.exists(m, m.name == l.name) && (variables.spec.containers.exists(n, n.name == o.name) || "
         "has(o.restartPolicy)))))",
         f"no sidecar mounts the volume of {LOG_DIR}",
-        among="variables.spec.containers",
     ),
 )
 
@@ -202,14 +206,25 @@ def _metrics(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
     options = cluster.configuration
     for key in sorted(key for key in options if key.startswith("metrics.scope.") and _ATTEMPT in options[key]):
         yield f"{key} is {options[key]!r}, with a name for each attempt"
+    loaded = _listed(options.get("metrics.reporters", ""))
     reporters = {match[1] for key in options if (match := re.match(r"metrics\.reporter\.([^.]+)\.", key))}
-    for reporter in sorted(reporters):
+    for reporter in sorted(name for name in reporters if not loaded or name in loaded):
         prefix = f"metrics.reporter.{reporter}"
         kind = options.get(f"{prefix}.factory.class", options.get(f"{prefix}.class", "")).lower()
         excluded = options.get(f"{prefix}.scope.variables.excludes", "")
-        missing = [name for name in ("task_attempt_id", "task_attempt_num") if name not in excluded]
-        if "prometheus" in kind and missing:
-            yield f"{prefix}.scope.variables.excludes is {excluded!r}, without {listed(missing)}"
+        missing = [name for name in ("task_attempt_id", "task_attempt_num") if name not in _listed(excluded)]
+        if missing and any(each in kind for each in _LABELLING):
+            yield f"{prefix}.scope.variables.excludes is {excluded!r}, without {listed(missing)} (semicolons separate)"
+
+
+# Reporters that make a label, tag or attribute of each variable.
+_LABELLING = ("prometheus", "influxdb", "otel", "opentelemetry", "datadog")
+
+
+def _listed(text: str) -> set[str]:
+    """The elements of a list as Flink reads it: separated by semicolons, or in brackets, by commas."""
+    bracketed = re.fullmatch(r"\[(.*)\]", text.strip())
+    return {each.strip(" '\"") for each in (bracketed[1].split(",") if bracketed else text.split(";")) if each.strip()}
 
 
 METRICS = rule(
@@ -267,4 +282,24 @@ OPAQUE = rule(
     admission="it is about what the pack sees; the API server sees every object",
 )
 
-RULES = (OPAQUE, NAMESPACE, PINNED, PLAIN_ENV, PLAIN_WORDS, PLAIN_FILES, SHIPPED, METRICS, REST)
+
+def _recognised(container: Container, _: Bounds) -> Iterator[str]:
+    words = unrecognised(container)
+    if words is not None:
+        yield Note(
+            f"it starts {masked(words)[:120]!r}, which may be Flink, Kafka or ZooKeeper: their rules passed it over"
+        )
+
+
+RECOGNISED = rule(
+    id="program-recognised",
+    description="Rules on Flink, Kafka and ZooKeeper look at what they can tell to be one of them, by its command.",
+    remedy="",
+    subjects=lambda stack: (
+        each for each in stack.containers if each.pod.owner.kind in ("Deployment", "StatefulSet") and not each.init
+    ),
+    check=_recognised,
+    admission="it tells what was not judged, and refuses nothing",
+)
+
+RULES = (RECOGNISED, OPAQUE, NAMESPACE, PINNED, PLAIN_ENV, PLAIN_WORDS, PLAIN_FILES, SHIPPED, METRICS, REST)

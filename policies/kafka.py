@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from policies.plain import CannotJudgeError, field, items, known, mapping, part
+from policies.plain import field, items, known, mapping, part, whole
 from policies.programs import KAFKA, surely_runs
 from policies.resources import Process, Stack
 from policies.scaling import replicas_at_most
@@ -65,15 +65,12 @@ class Topic:
     def brokers(self) -> int | None:
         """How many brokers there are for it, if that is told anywhere."""
         told = field(self.properties, "connection", "brokers")
-        return self.counted() if told is None else int(told)
+        return self.counted() if told is None else whole("brokers", told)
 
     def number(self, key: str) -> int | None:
         """A number of the topic's configuration, if it is there."""
         value = known(self.config.get(key))
-        try:
-            return None if value is None else int(value)
-        except ValueError:
-            raise CannotJudgeError(f"{key} = {value!r} is no whole number") from None
+        return None if value is None else whole(key, value)
 
 
 @lru_cache(maxsize=2)  # each rule asks again

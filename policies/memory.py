@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from policies.admission import of_containers
 from policies.programs import PROGRAMS, cel_runs, program_of
 from policies.resources import Container, Pod, Stack
-from policies.rules import Bounds, Setting, figure, rule
+from policies.rules import Bounds, Setting, apart, figure, rule
 from policies.scaling import replicas_at_most
 
 
@@ -14,10 +14,19 @@ def _sized(stack: Stack) -> Iterator[Container]:
     return (container for container in stack.containers if not container.sized_by_flink)
 
 
-def _bounded(container: Container, _: Bounds) -> Iterator[str]:
-    missing = [f"resources.{kind}.memory" for kind in ("requests", "limits") if container.memory_mib(kind) is None]
-    if missing:
-        yield f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
+def _bounded(container: Container, bounds: Bounds) -> Iterator[str]:
+    least = bounds.number("minMib")
+
+    def kind(name: str) -> Iterator[str]:
+        size = container.memory_mib(name)
+        if size is None:
+            yield f"resources.{name}.memory is not set"
+        elif size == 0:
+            yield f"resources.{name}.memory is 0, which means that there is none"
+        elif size < least:
+            yield f"resources.{name}.memory is {size:.3g} MiB, below {least} MiB (minMib), with which nothing starts"
+
+    yield from apart(("requests", "limits"), kind)
 
 
 BOUNDED = rule(
@@ -26,10 +35,15 @@ BOUNDED = rule(
     remedy="set request and limit to what the process needs at most",
     subjects=_sized,
     check=_bounded,
-    admission=lambda _: of_containers(
-        "!has(c.resources) || !has(c.resources.requests) || !('memory' in c.resources.requests) || "
-        "!has(c.resources.limits) || !('memory' in c.resources.limits)",
-        "resources.requests.memory or resources.limits.memory is not set",
+    settings={"minMib": Setting(4, "least memory request and limit of one container, in MiB")},
+    admission=lambda bounds: of_containers(
+        "!has(c.resources) || "
+        + " || ".join(
+            f"!has(c.resources.{kind}) || !('memory' in c.resources.{kind}) || "
+            f"quantity(c.resources.{kind}.memory).isLessThan(quantity('{bounds.number('minMib')}Mi'))"
+            for kind in ("requests", "limits")
+        ),
+        f"resources.requests.memory or resources.limits.memory is not set, or below {bounds.number('minMib')} MiB",
     ),
 )
 
@@ -55,7 +69,6 @@ GUARANTEED = rule(
         "'memory' in c.resources.requests && 'memory' in c.resources.limits && "
         "quantity(c.resources.requests.memory).compareTo(quantity(c.resources.limits.memory)) != 0",
         "the memory request is not the limit",
-        among="variables.spec.containers",
     ),
 )
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from policies import availability, delivery, headroom, hygiene, isolation, memory, rescale
+from policies.plain import UnreadableError
 from policies.resources import Stack
 from policies.rules import Finding, Level, Rule
 
@@ -53,7 +54,8 @@ def configuration_file(environment: str) -> Path | None:
 
 
 def policy_options(environment: str) -> list[str]:
-    """What makes a Pulumi command run the pack, with an environment's levels and bounds."""
+    """What makes a Pulumi command run the pack, with an environment's levels and bounds. Raises PolicyConfigError."""
+    configuration(environment)  # what is wrong with it is told here, and not by the engine
     configured = configuration_file(environment)
     options = ["--policy-pack", str(Path(__file__).parent)]
     return [*options, "--policy-pack-config", str(configured)] if configured else options
@@ -65,11 +67,16 @@ def configuration(environment: str) -> Configuration:
     Raises PolicyConfigError for what no rule knows.
     """
     path = configuration_file(environment)
-    said: dict[str, Any] = json.loads(path.read_text()) if path else {}
+    said = _read(path) if path else {}
     known = {rule.id: rule for rule in RULES}
     for name, value in said.items():
         rule = known.get(name)
-        bounds: dict[str, Any] = {_LEVEL: value} if isinstance(value, str) else value
+        bounds: Any = {_LEVEL: value} if isinstance(value, str) else value
+        if not isinstance(bounds, dict):
+            raise PolicyConfigError(
+                f"{path}: {name}: {value!r} is neither a level nor a mapping with bounds: write one"
+            )
+        bounds = cast("dict[str, Any]", bounds)
         level = bounds.get(_LEVEL, Level.MANDATORY)
         if level not in list(Level):
             raise PolicyConfigError(f"{path}: {name}: {level!r} is no level: use one of {', '.join(Level)}")
@@ -77,8 +84,27 @@ def configuration(environment: str) -> Configuration:
             raise PolicyConfigError(f"{path}: {name}: there is no such rule: docs/policies.md lists them")
         strangers = set(bounds) - {_LEVEL} - set(rule.settings if rule else ())
         if strangers:
-            raise PolicyConfigError(f"{path}: {name}: it has no bound {', '.join(sorted(strangers))}")
+            known_bounds = ", ".join(rule.settings if rule else ()) or "none"
+            raise PolicyConfigError(
+                f"{path}: {name}: it has no bound {', '.join(sorted(strangers))}: its bounds are {known_bounds}"
+            )
+        for key, setting in rule.settings.items() if rule else ():
+            try:
+                if key in bounds:
+                    setting.check(key, bounds[key])
+            except UnreadableError as error:
+                raise PolicyConfigError(f"{path}: {name}: {error}: {setting.description}") from None
     return Configuration(said)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        said: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PolicyConfigError(f"{path}: is no JSON: {error}: correct it") from None
+    if not isinstance(said, dict):
+        raise PolicyConfigError(f"{path}: is no mapping of rules: write the ids of rules, with a level or bounds")
+    return cast("dict[str, Any]", said)
 
 
 def judge(stack: Stack, configured: Configuration) -> list[Finding]:

@@ -3,9 +3,12 @@
 Who needs such a value cannot judge, and says so; who does not, is not disturbed by it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
+
+from components.secrets.mask import shown
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,25 @@ class Unknown:
 
 class CannotJudgeError(Exception):
     """A rule needs what cannot be known, or is not part of the stack; the text says what."""
+
+
+class UnreadableError(ValueError):
+    """A value that is known and is none of its kind: it is wrong, whatever was meant. The text names it."""
+
+    def __init__(self, name: str, value: object, kind: str) -> None:
+        super().__init__(f"{name} = {shown(name, value)} is no {kind}")
+
+
+def whole(name: str, value: Any, least: int = 0) -> int:
+    """The whole number that a value is or says. Raises CannotJudgeError if it is unknown, else UnreadableError."""
+    given = known(value)
+    if isinstance(given, str) and re.fullmatch(r"[+-]?[0-9]{1,19}", given):
+        given = int(given)
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        raise UnreadableError(name, value, f"whole number from {least}")
+    return given
 
 
 def known(value: Any) -> Any:

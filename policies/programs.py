@@ -21,33 +21,58 @@ class Program:
 
 
 _ROLE = "(standalone-job|jobmanager|taskmanager)"
+_END = r"([\s;&|)\"']|$)"  # of a word, in a shell too
 # Roles are what the image's entry point is called with, scripts of the distribution, or classes. Anywhere else the same
 # words are names of hosts.
 FLINK = Program(
     name="Flink",
     line=(
-        rf"(^|(docker-entrypoint|start)\.sh[\s'\"]+){_ROLE}(\s|$)|(^|[/\s]){_ROLE}\.sh(\s|$)|"
+        rf"(^|(docker-entrypoint|start)\.sh[\s'\"]+){_ROLE}{_END}|(^|[/\s\"']){_ROLE}\.sh{_END}|"
         "TaskManagerRunner|ClusterEntry[pP]oint"
     ),
     image=r"(^|/)flink-(jobmanager|taskmanager)([:@]|$)",
 )
-ZOOKEEPER = Program(name="ZooKeeper", line=r"zkServer\.sh|QuorumPeerMain", image=r"(^|/)(cp-)?zookeeper([:@]|$)")
+ZOOKEEPER = Program(
+    name="ZooKeeper",
+    line=rf"zkServer\.sh|QuorumPeerMain|zookeeper_run\.sh|zookeeper-server-start(\.sh)?{_END}",
+    image=r"(^|/)(cp-)?zookeeper([:@]|$)",
+)
 KAFKA = Program(
-    name="Kafka", line=r"kafka-server-start(\.sh)?|kafka\.Kafka(\s|$)", image=r"(^|/)(cp-)?kafka(-native)?([:@]|$)"
+    name="Kafka",
+    line=rf"kafka-server-start(\.sh)?{_END}|kafka\.Kafka{_END}|kafka_run\.sh",
+    image=r"(^|/)((cp-)?kafka(-native)?|cp-server)([:@]|$)",
 )
 PROGRAMS = (FLINK, ZOOKEEPER, KAFKA)
 # Start scripts of images that have one for whatever is in them.
 _OF_IMAGE = r"/etc/(kafka|confluent)/docker/run|/opt/bitnami/scripts/"
+_ANY = "|".join(f"({program.line})" for program in PROGRAMS)
+# Images of these programs, whatever is added to their names, and their tools, which are none of them.
+_HINT = r"(^|[/-])(flink|kafka|zookeeper|zk)([:@-]|$)"
+_TOOL = r"(kafka-[a-z-]+|connect-[a-z-]+|zkCli|zkCleanup)(\.sh)?(\s|$)|(^|\s)(flink|sql-client\.sh)\s|nc -z"
+
+
+def own_words(container: Container) -> tuple[str, ...]:
+    """The words of the program itself: what follows a bare `--` behind it is its job's."""
+    words = container.words
+    for index, word in enumerate(words):
+        if word == "--" and re.search(f"{_ANY}|{_OF_IMAGE}", " ".join(words[:index])):
+            return words[:index]
+    return words
 
 
 def runs(container: Container, program: Program) -> bool:
     """Whether a container runs a program."""
-    if container.init:
-        return False
-    line = " ".join(container.words)
+    line = " ".join(own_words(container))
     if line and not re.search(_OF_IMAGE, line):
         return re.search(program.line, line) is not None
     return re.search(program.image, container.image) is not None
+
+
+def unrecognised(container: Container) -> str | None:
+    """What a container starts that may be one of the programs, by its image, and cannot be recognised as one."""
+    line = " ".join(own_words(container))
+    hidden = line and re.search(_HINT, container.image) and not re.search(_TOOL, line)
+    return line if hidden and program_of(container) is None else None
 
 
 def surely_runs(container: Container, *programs: Program) -> bool:
@@ -68,11 +93,19 @@ CEL_WORDS = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))"
 
 
 def cel_runs(*programs: Program) -> str:
-    """In CEL: whether the container `c`, no init container, runs one of these programs."""
+    """In CEL: whether the container `c` runs one of these programs.
+
+    A variable that is named in a word is filled in as far as it is the whole of what the program is called with.
+    """
     of_line = quoted("|".join(f"({program.line})" for program in programs))
     of_image = quoted("|".join(f"({program.image})" for program in programs))
     line = f"{CEL_WORDS}.join(' ')"
+    own = f"({line}.split(' -- ')[0].matches({quoted(_ANY)}) ? {line}.split(' -- ')[0] : {line})"
+    variable = (
+        f"(has(c.env) && c.env.exists(e, has(e.value) && e.value.matches({of_line}) && "
+        f"{line}.contains('$(' + e.name + ')')))"
+    )
     return (
-        f"({line} != '' && !{line}.matches({quoted(_OF_IMAGE)}) ? {line}.matches({of_line}) : "
+        f"({line} != '' && !{line}.matches({quoted(_OF_IMAGE)}) ? {own}.matches({of_line}) || {variable} : "
         f"has(c.image) && c.image.matches({of_image}))"
     )

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policies.flink import FlinkCluster, FlinkProcess, flink_clusters
-from policies.plain import field
+from policies.plain import UnreadableError, field, whole
 from policies.resources import KubeObject, Stack
-from policies.rules import Bounds, Setting, figure, rule
+from policies.rules import Bounds, Setting, each_of, figure, rule
+from policies.scaling import most_of
 
 _JOINED = "whether a cluster is reactive stands in its configuration, which is another object"
 
 _DEFAULT_HEARTBEAT_MILLIS, _DEFAULT_TIMEOUT_MILLIS, _DEFAULT_FAILURES = 10_000, 50_000, 2
 _DEFAULT_MAX_PARALLELISM = 128  # what Flink derives for a job that names none
+_ATTEMPTS = "restart-strategy.fixed-delay.attempts"
 _ENDLESS = 2**31 - 1
 
 
@@ -21,19 +23,31 @@ def _reactive(stack: Stack) -> Iterator[FlinkCluster]:
 
 def _detection(cluster: FlinkCluster, bounds: Bounds) -> Iterator[str]:
     process = cluster.job_manager
-    timeout = process.duration("heartbeat.timeout", _DEFAULT_TIMEOUT_MILLIS)
-    interval = process.duration("heartbeat.interval", _DEFAULT_HEARTBEAT_MILLIS)
-    failures = int(cluster.configuration.get("heartbeat.rpc-failure-threshold", _DEFAULT_FAILURES))
-    silent, dead = bounds.number("maxTimeoutMillis"), bounds.number("maxDeadMillis")
-    if timeout > silent:
-        yield f"heartbeat.timeout is {figure(timeout)} ms, above {silent} ms (maxTimeoutMillis)"
-    # A threshold of -1 leaves it to the time-out.
-    noticed = interval * failures if failures >= 0 else timeout
-    if noticed > dead:
-        yield (
-            f"a dead TaskManager is noticed after {figure(noticed)} ms (heartbeat.interval x "
-            f"heartbeat.rpc-failure-threshold), above {dead} ms (maxDeadMillis)"
+
+    def timeout() -> float:
+        return process.duration("heartbeat.timeout", _DEFAULT_TIMEOUT_MILLIS)
+
+    def silence() -> Iterator[str]:
+        silent = bounds.number("maxTimeoutMillis")
+        if timeout() > silent:
+            yield f"heartbeat.timeout is {figure(timeout())} ms, above {silent} ms (maxTimeoutMillis)"
+
+    def death() -> Iterator[str]:
+        interval, dead = (
+            process.duration("heartbeat.interval", _DEFAULT_HEARTBEAT_MILLIS),
+            bounds.number("maxDeadMillis"),
         )
+        name = "heartbeat.rpc-failure-threshold"
+        failures = whole(name, cluster.configuration.get(name, _DEFAULT_FAILURES), -1)
+        # A threshold of -1 leaves it to the time-out.
+        noticed = interval * failures if failures >= 0 else timeout()
+        if noticed > dead:
+            yield (
+                f"a dead TaskManager is noticed after {figure(noticed)} ms (heartbeat.interval x {name}), "
+                f"above {dead} ms (maxDeadMillis)"
+            )
+
+    yield from each_of(silence, death)
 
 
 DETECTION = rule(
@@ -80,7 +94,7 @@ def _restarts(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
     if strategy in ("none", "off", "disable"):
         yield f"restart-strategy.type is {strategy!r}: the first TaskManager that leaves ends the job"
     elif strategy in ("fixed-delay", "fixeddelay"):
-        attempts = int(options.get("restart-strategy.fixed-delay.attempts", "1"))
+        attempts = whole(_ATTEMPTS, options.get(_ATTEMPTS, "1"))
         if attempts < _ENDLESS:
             yield f"restart-strategy.type is 'fixed-delay', which gives up after {attempts} attempts"
     elif strategy in ("failure-rate", "failurerate"):
@@ -93,6 +107,8 @@ def _restarts(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
     ):
         attempts = options["restart-strategy.exponential-delay.attempts-before-reset-backoff"]
         yield f"restart-strategy.exponential-delay gives up after {attempts} attempts (attempts-before-reset-backoff)"
+    elif strategy not in ("", "exponential-delay", "exponentialdelay"):
+        raise UnreadableError("restart-strategy.type", strategy, "restart strategy of Flink's")
 
 
 RESTARTS = rule(
@@ -152,11 +168,13 @@ AUTOSCALED = rule(
 
 
 def _usable(workers: _Workers, _: Bounds) -> Iterator[str]:
-    slots = int(workers.process.configuration.get("taskmanager.numberOfTaskSlots", "1"))
-    options = workers.cluster.configuration
-    parallelism = int(options.get("pipeline.max-parallelism", _DEFAULT_MAX_PARALLELISM))
+    slots_of, most_of_all = "taskmanager.numberOfTaskSlots", "pipeline.max-parallelism"
+    slots = whole(slots_of, workers.process.configuration.get(slots_of, "1"), 1)
+    parallelism = whole(most_of_all, workers.cluster.configuration.get(most_of_all, _DEFAULT_MAX_PARALLELISM), -1)
+    if parallelism == -1:  # Flink's own word for: not set
+        parallelism = _DEFAULT_MAX_PARALLELISM
     for autoscaler in workers.autoscalers:
-        maximum = int(field(autoscaler.body, "spec", "maxReplicas") or 1)
+        maximum = most_of(autoscaler)
         if maximum * slots > parallelism:
             yield (
                 f"{autoscaler.where} may start {maximum} TaskManagers of {slots} slots, {maximum * slots} in all, and "
@@ -179,7 +197,7 @@ def _stabilised(workers: _Workers, bounds: Bounds) -> Iterator[str]:
     least = bounds.number("minSeconds")
     for autoscaler in workers.autoscalers:
         window = field(autoscaler.body, "spec", "behavior", "scaleDown", "stabilizationWindowSeconds")
-        if window is not None and window < least:  # Kubernetes' default is 300
+        if window is not None and whole("stabilizationWindowSeconds", window) < least:  # Kubernetes' default is 300
             yield f"{autoscaler.where} stabilises scaling down for {window} s, below {least} s (minSeconds)"
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import yaml
 
-from policies.plain import CannotJudgeError, Unknown, field, items, known, mapping, mappings_in, part
+from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, mappings_in, part
 
 # Where Kubernetes' own kinds keep the pod or its template. In other kinds it is looked for.
 POD_PATHS: Mapping[str, tuple[str, ...]] = {
@@ -25,10 +25,12 @@ POD_PATHS: Mapping[str, tuple[str, ...]] = {
 # Containers whose memory Flink (native mode) or its operator sets, from the sizes in the configuration.
 SIZED_BY_FLINK = "flink-main-container"
 
-_UNITS = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
+_UNITS = {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
     f"{unit}i": 1024 ** (power + 1) for power, unit in enumerate("KMGTPE")
 }
-_QUANTITY = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([mkMGTPE]|[KMGTPE]i)?")
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?P<unit>[numkMGTPE]|[KMGTPE]i)?"
+)
 MIB = 1024 * 1024
 
 
@@ -194,8 +196,15 @@ class Container:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """Command and arguments."""
-        return tuple(str(known(word)) for key in ("command", "args") for word in items(self.body, key))
+        """Command and arguments, with the variables that Kubernetes fills in where they are given as plain text."""
+        return tuple(self._filled(known(word)) for key in ("command", "args") for word in items(self.body, key))
+
+    def _filled(self, word: Any) -> str:
+        def value(found: re.Match[str]) -> str:
+            given = self.env.get(found[1]) if "$(" in str(word) else None
+            return found[0] if given is None or isinstance(given, Unknown) else str(given)
+
+        return re.sub(r"(?<!\$)\$\(([A-Za-z_][\w.-]*)\)", value, str(word))
 
     @cached_property
     def env(self) -> dict[str, Any]:
@@ -223,15 +232,15 @@ class Container:
     def memory_mib(self, kind: str) -> float | None:
         """The memory request (`requests`) or limit (`limits`), in MiB; None where there is none."""
         text = field(self.body, "resources", kind, "memory")
-        return None if text is None else quantity(text) / MIB
+        return None if text is None else quantity(f"resources.{kind}.memory", text) / MIB
 
 
-def quantity(text: object) -> float:
-    """The number that a Kubernetes quantity stands for. Raises CannotJudgeError for what is none."""
-    found = _QUANTITY.fullmatch(str(text).strip())
-    if not found:
-        raise CannotJudgeError(f"{text!r} is no quantity such as 512Mi")
-    return float(found[1]) * _UNITS[found[2] or ""]
+def quantity(name: str, text: object) -> float:
+    """The number that a Kubernetes quantity stands for. Raises UnreadableError for what is none."""
+    found = _QUANTITY.fullmatch(str(text))
+    if not found or found["number"].startswith("-"):
+        raise UnreadableError(name, text, "quantity such as 512Mi")
+    return float(found["number"]) * _UNITS[found["unit"] or ""]
 
 
 class Stack:

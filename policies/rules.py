@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-from policies.plain import CannotJudgeError
+from policies.plain import CannotJudgeError, UnreadableError
 from policies.resources import Stack
+
+# What a value of another shape than is expected leads to: a violation, never the end of all rules.
+_WRONG = (ValueError, TypeError, AttributeError, LookupError)
 
 Bound = int | float | bool | str | tuple[str, ...]
 
@@ -42,6 +45,26 @@ class Setting:
                 kind = {"type": "array", "items": {"type": "string"}}
         default = list(self.default) if isinstance(self.default, tuple) else self.default
         return {**kind, "description": self.description, "default": default}
+
+    def check(self, name: str, value: object) -> None:
+        """Raise UnreadableError for a value of another type; numbers are floats where they come from the engine."""
+        match self.default:
+            case bool():
+                fits, kind = isinstance(value, bool), "true or false"
+            case int():
+                fits = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value) >= 0
+                kind = "whole number from 0"
+            case float():
+                fits, kind = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0, "number"
+            case str():
+                fits, kind = isinstance(value, str), "text"
+            case _:
+                fits = isinstance(value, list | tuple) and all(
+                    isinstance(each, str) for each in cast("Iterable[object]", value)
+                )
+                kind = "list of texts"
+        if not fits:
+            raise UnreadableError(name, cast("object", value), kind)
 
 
 class Subject(Protocol):
@@ -95,6 +118,13 @@ def apart(subjects: Iterable[_T], check: Callable[[_T], Iterable[str]]) -> Itera
             yield from check(subject)
         except CannotJudgeError as error:
             yield Note(error)
+        except ValueError as error:
+            yield str(error)
+
+
+def each_of(*checks: Callable[[], Iterable[str]]) -> Iterator[str]:
+    """What several checks say: a value that one of them cannot read hides nothing of the others."""
+    return apart(checks, lambda check: check())
 
 
 @dataclass(frozen=True)
@@ -143,26 +173,36 @@ class Rule:
     level: Level = Level.MANDATORY
 
     def bounds(self, configured: Mapping[str, Any]) -> Bounds:
-        """The bounds under a configuration of this rule."""
+        """The bounds under a configuration of this rule. Raises UnreadableError for one of another type."""
+        for name, setting in self.settings.items():
+            if name in configured:
+                setting.check(name, configured[name])
         return Bounds({name: configured.get(name, setting.default) for name, setting in self.settings.items()})
 
     def judge(self, stack: Stack, configured: Mapping[str, Any]) -> list[Finding]:
         """Everything that the rule finds in a stack, and what it could not judge."""
-        bounds = self.bounds(configured)
         found: list[Finding] = []
         try:
+            bounds = self.bounds(configured)
             for subject in self.subjects(stack):
                 found.extend(self._judge(subject, bounds))
-        except (CannotJudgeError, ValueError) as error:  # which of the resources it is for is not known
+        # Which of the resources it is for is not known.
+        except CannotJudgeError as error:
             found.append(Finding(self.id, "", f"some of it cannot be judged at preview: {error}", open=True))
+        except _WRONG as error:
+            found.append(Finding(self.id, "", f"cannot be read: {error}; {self.remedy}"))
         return found
 
     def _judge(self, subject: Subject, bounds: Bounds) -> Iterator[Finding]:
         try:
             for text in self.check(subject, bounds):
                 yield self._open(subject, text) if isinstance(text, Note) else self._violation(subject, text)
-        except (CannotJudgeError, ValueError) as error:  # unknown, or no number where a number belongs
+        except CannotJudgeError as error:
             yield self._open(subject, error)
+        except ValueError as error:  # known, and no number where a number belongs
+            yield self._violation(subject, error)
+        except _WRONG as error:  # a mapping, a list or nothing at all where a value belongs
+            yield self._violation(subject, f"cannot be read: {error}")
 
     def _violation(self, subject: Subject, text: object) -> Finding:
         return Finding(self.id, subject.urn, f"{subject.where}: {text}; {self.remedy}")

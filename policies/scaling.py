@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from policies.plain import field
+from policies.plain import field, part, whole
 from policies.resources import KubeObject, Stack
 
 
@@ -18,10 +18,13 @@ def autoscalers_of(stack: Stack, workload: KubeObject) -> Iterator[KubeObject]:
 
 def replicas_at_most(stack: Stack, workload: KubeObject) -> int:
     """The most pods of a workload that there may be at a time; a DaemonSet's are counted once."""
-    maximum = max(
-        (int(field(each.body, "spec", "maxReplicas") or 1) for each in autoscalers_of(stack, workload)), default=0
-    )
+    maximum = max((most_of(each) for each in autoscalers_of(stack, workload)), default=0)
     if maximum:
         return maximum
     own: Any = field(workload.body, "spec", "parallelism" if workload.kind == "Job" else "replicas")
-    return 1 if own is None else int(own)
+    return 1 if own is None else whole("spec.replicas", own)
+
+
+def most_of(autoscaler: KubeObject) -> int:
+    """The most pods that an autoscaler makes."""
+    return whole(f"maxReplicas of {autoscaler.where}", part(part(autoscaler.body, "spec"), "maxReplicas"), 1)

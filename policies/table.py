@@ -18,13 +18,18 @@ them too: `python -m policies.table > docs/policies.md`.
 `make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies --policy-pack-config
 policies/config/dev.json`. Rules look at every Kubernetes object of a program, whoever wrote it, and at topics: a raw
 manifest, a chart (`helm.v4.Chart`) or a custom resource with a pod template in it is judged like our own. Flink,
-ZooKeeper and Kafka are recognised by what their containers start.
+ZooKeeper and Kafka are recognised by what their containers start. Secrets in plain text are found by the list by which
+previews mask them (`components/secrets`).
 
 - **Levels and bounds** of an environment are in `policies/config/<stack>.json`: a level (`mandatory` stops, `advisory`
   tells, `disabled` does not look) or a mapping with `enforcementLevel` and bounds. What is left out has its default.
   Pulumi checks the file against the rules' schema.
-- **What cannot be judged is told**, as a note that stops nothing: a value that is not known before the update, a
-  ConfigMap that is not part of the stack, a Helm release whose objects the provider makes.
+- **There are three answers.** What is fine passes; what is wrong is told by the rule's id, with the figures; and **what
+  cannot be judged is told**, as a note that stops nothing: a value that is not known before the update, a ConfigMap,
+  a variable or a volume whose content is not part of the stack, a Helm release whose objects the provider makes, a
+  script in an image of Flink, Kafka or ZooKeeper that nobody knows. A value that is known and cannot be read, such as
+  `15m` where milliseconds belong, is wrong. None hides another: a note stands beside the violations of the same object.
+- **What follows a bare `--`** on a command line is the job's. Only the rules on delivery (`delivery-...`) read it.
 - **Objects are judged as they were written.** The engine shows rules of the whole stack what the API server made of
   them, `replicas` filled in and an autoscaler's decisions among it; the pack keeps the inputs from before.
 
@@ -41,11 +46,16 @@ same remedy:
     or none; name a version, such as :1.0, or a digest (@sha256:...)
 
 Objects that were there before are looked at again when their spec changes; containers that `kubectl debug` puts into a
-pod, too. `kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these
-policies the API server has filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a
-Deployment without `replicas` has one. Pod Security refuses pods, and only pods, that break
-`container-not-root`, `container-unprivileged`, `pod-off-the-host` or `host-path-allowed`, before these policies see
-them; these refuse the workloads that would make them.
+pod, too. What Kubernetes' own controllers make from a template was judged when the template was written: a rule that
+is tightened refuses the next change of a workload, and does not keep the workload that runs from replacing a pod. It is
+the account that asks by which such a request is known, not what an object says of its owner. Rules that stand in for
+Pod Security (`container-not-root` to `pod-confined`) judge every pod, as Pod Security does.
+
+`kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these policies the
+API server has filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a Deployment
+without `replicas` has one. Pod Security refuses pods, and only pods, that break `container-not-root`,
+`container-unprivileged`, `pod-off-the-host` or `host-path-allowed`, before these policies see them; these refuse the
+workloads that would make them.
 
 ## Rules
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 from components.secrets.mask import masked
 from local.paths import ROOT
 from local.progress import LocalError, say
+from policies.pack import PolicyConfigError
 from preview.events import Preview, plain
 from stacks.settings import EnvironmentSettings, SettingsError, load_file, stack_file
 
@@ -56,7 +57,7 @@ def _look(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as scratch:  # Pulumi writes to the file that it is given
             copy = shutil.copy(file, scratch)
             found = engine.look(command, arguments.stack, ["--config-file", copy], _environment())
-    except (LocalError, SettingsError) as error:
+    except (LocalError, SettingsError, PolicyConfigError) as error:
         found = Preview(errors=(plain(str(error)),), result="failed")  # to be read where the others are
     say(comment(found, arguments.stack, limit=None, what=title))
     if arguments.comment:
@@ -101,7 +102,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         return _run(arguments)
-    except (LocalError, SettingsError) as error:
+    except (LocalError, SettingsError, PolicyConfigError) as error:
         print(f"preview {arguments.command}: {masked(str(error))}", file=sys.stderr)
         return 1
 

@@ -7,12 +7,15 @@ import pulumi_kubernetes as k8s
 
 from components.admission import AdmissionRules
 from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from policies.pack import PolicyConfigError
 from stacks.admission import admission_rules
 from stacks.settings import ClusterSettings, SettingsError
 
 
 def build(settings: ClusterSettings) -> Mapping[str, object]:
-    """Create the stack's resources and return its outputs. Raises SettingsError without an API server's address."""
+    """Create the stack's resources and return its outputs. Raises SettingsError without an API server's address, or for
+    policy configuration that cannot be read.
+    """
     if settings.server is None:
         raise SettingsError(
             "streaming-platform:server: is missing: the deployers' kubeconfigs need the API server's address, "
@@ -32,7 +35,11 @@ def build(settings: ClusterSettings) -> Mapping[str, object]:
         )
         for name, namespace in settings.environments.items()
     }
-    AdmissionRules("admission", list(admission_rules(settings.environments)), pulumi.ResourceOptions(provider=provider))
+    try:
+        rules = list(admission_rules(settings.environments))
+    except PolicyConfigError as error:
+        raise SettingsError(str(error)) from None
+    AdmissionRules("admission", rules, pulumi.ResourceOptions(provider=provider))
     return {
         "namespaces": list(namespaces),
         "kubeconfigs": pulumi.Output.secret({name: each.kubeconfig for name, each in namespaces.items()}),

@@ -19,7 +19,8 @@ def in_document(text: str, names_in: Callable[[str], list[tuple[str, str]]]) -> 
     if len(text) > _MOST or not any(sign in text for sign in (": ", ":\n", ":\r", "{", "- ")):
         return
     try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+        compose = cast("Callable[..., Iterator[Any]]", yaml.compose_all)  # pyright: ignore[reportUnknownMemberType]
+        nodes = list(compose(text, Loader=yaml.CSafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
         return
     seen: set[int] = set()

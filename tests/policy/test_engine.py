@@ -151,8 +151,8 @@ def test_what_is_unknown_beside_it_hides_no_violation() -> None:
     documents, document = changed(Bad("", KAFKA, f"{MAIN}/resources/limits/memory", UNKNOWN_STRING_VALUE))
     del documents[documents.index(document) - 3]["spec"]["template"]["spec"]["containers"][0]["resources"]
     violations, note = engine(documents, BOUNDED)
-    assert len(violations) == 1
-    assert "StatefulSet dev/zookeeper, container zookeeper" in violations[0]
+    assert len(violations) == 2  # request and limit
+    assert all("StatefulSet dev/zookeeper, container zookeeper" in violation for violation in violations)
     assert "StatefulSet dev/kafka, container kafka: cannot be judged" in note
 
 

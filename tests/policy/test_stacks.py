@@ -7,6 +7,7 @@ from policies.engine import plain
 from policies.kafka import topics
 from policies.pack import RULES, Configuration, configuration, configuration_file, judge
 from policies.resources import Resource, Stack
+from stacks.models import NamespaceSettings
 from stacks.settings import ROOT, ClusterSettings, load_file
 from tests.policy.examples import HERE, stack
 from tests.policy.recorded import recorded
@@ -54,9 +55,21 @@ def test_bounds_are_those_of_the_namespaces() -> None:
         said = configuration(name).said
         assert said["container-memory-limit"]["maxMib"] == namespace.limits.max_memory_mib
         assert said["namespace-memory-limit"]["maxMib"] == namespace.quota.memory_mib
-        for rule in RULES:
-            if "hostPaths" in rule.settings:
-                assert tuple(configuration(name).bounds(rule).get("hostPaths", ())) == namespace.host_paths
+        assert _other_paths(name, namespace) == set()
+        # What an environment allows and the pack does not would be found.
+        assert _other_paths(name, namespace.model_copy(update={"host_paths": ("/var/lib/flink",)})) == {
+            rule.id for rule in RULES if "hostPaths" in rule.settings
+        }
+
+
+def _other_paths(environment: str, namespace: NamespaceSettings) -> set[str]:
+    """The rules whose directories of nodes are not those of the namespace."""
+    return {
+        rule.id
+        for rule in RULES
+        if "hostPaths" in rule.settings
+        and tuple(configuration(environment).bounds(rule).get("hostPaths", ())) != namespace.host_paths
+    }
 
 
 def test_a_manifest_as_in_flinks_documentation_is_caught() -> None:

@@ -70,7 +70,7 @@ def _nested(path: list[str | int], inner: Any, beside: dict[str, str]) -> Any:
 
 
 _PATHS = st.lists(st.sampled_from(["spec", "db", "config", 0]), max_size=3)
-_BESIDE = st.dictionaries(_HARMLESS_NAMES, _HARMLESS, max_size=3)
+_BESIDE: st.SearchStrategy[dict[str, str]] = st.dictionaries(_HARMLESS_NAMES, _HARMLESS, max_size=3)
 
 
 @st.composite

@@ -1,15 +1,17 @@
 """The rules as the cluster stack makes them: what is judged, where, and what a violation does."""
 
+import re
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from components.admission import AdmissionRule, AdmissionRules
-from policies.pack import RULES, Configuration
+from policies.pack import RULES, Configuration, PolicyConfigError
 from stacks import admission
 from stacks.admission import admission_rules
 from stacks.models import NamespaceSettings
+from stacks.settings import SettingsError
 from tests.unit import building
 from tests.unit.recording import Recording, record
 from tests.unit.test_stacks import build_cluster
@@ -49,6 +51,36 @@ def test_a_policy_says_id_and_remedy_and_fails_closed(stack: Recording) -> None:
         ["deployments", "statefulsets", "daemonsets", "replicasets"],
         ["jobs", "cronjobs"],
     ]
+
+
+def test_what_a_controller_makes_is_known_by_who_asks_and_not_by_what_it_says(stack: Recording) -> None:
+    def condition(name: str) -> str:
+        conditions = stack.inputs(POLICY, f"{name}.streaming-platform")["spec"]["matchConditions"]
+        return {each["name"]: each["expression"] for each in conditions}["not-made-by-a-controller"]
+
+    assert "ownerReferences" not in str([policy.inputs for policy in stack.all(POLICY)])
+    pattern = condition("image-pinned").partition("'")[2].partition("'")[0]
+    for user, own in {
+        "system:serviceaccount:kube-system:replicaset-controller": True,
+        "system:serviceaccount:kube-system:daemon-set-controller": True,
+        "system:kube-controller-manager": True,
+        "system:serviceaccount:dev:replicaset-controller": False,
+        "system:serviceaccount:kube-system:generic-garbage-collector": False,
+        "system:serviceaccount:kube-system:replicaset-controller-x": False,
+        "system:serviceaccount:dev:deployer": False,
+        "kubernetes-admin": False,
+    }.items():
+        assert (re.search(pattern, user) is not None) == own, user
+    # Pod Security looks at every pod, and so do the rules that stand in for it.
+    assert condition("container-not-root").startswith("object.kind == 'Pod' || ")
+    assert "object.kind == 'Pod'" not in condition("image-pinned")
+
+
+def test_policy_configuration_that_cannot_be_read_ends_as_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = mock.Mock(side_effect=PolicyConfigError("dev.json: image-pinned: 5 is neither a level nor a mapping"))
+    monkeypatch.setattr(admission, "configuration", wrong)
+    with pytest.raises(SettingsError, match=r"dev\.json: image-pinned: 5 is neither"):
+        build_cluster(environments={"dev": {}})
 
 
 def test_a_policy_is_bound_to_the_platforms_namespaces_with_the_mode_of_each(stack: Recording) -> None:
