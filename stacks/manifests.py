@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, cast, get_args, get_origin
 
+from components.secrets.looks import MASK, is_secret
 from stacks.sections import SectionError
 
 _KINDS: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
@@ -20,6 +21,8 @@ def manifest(kind: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
 
     def check(given: Mapping[str, Any]) -> Mapping[str, Any]:
         for path, text in _problems(_type(kind), given, ""):
+            if path == "value" and is_secret(str(given.get("name")), given.get("value")):  # a number, say
+                raise SectionError(path, text.replace(json.dumps(given["value"]), MASK))
             raise SectionError(path, text)
         return given
 

@@ -83,7 +83,7 @@ def _line(model: type[BaseModel], details: ErrorDetails) -> str:
         path.append(cause.key)
     key = f"{PROJECT}:{'.'.join(path)}"
     if isinstance(cause, ValueError):
-        return f"{key}: {cause}"
+        return f"{key}: {mask.masked(str(cause))}"
     *_, (parent, field, _) = _walk(model, path)
     given = details["input"]
     if details["type"] == "extra_forbidden":

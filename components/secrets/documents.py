@@ -8,6 +8,7 @@ import yaml
 from components.secrets.looks import SAID, is_secret, names_secret
 
 _Spans = Iterator[tuple[int, int, str]]
+_BLANKS = 3  # in a key: one with more is a sentence, and no name
 _MOST = 1_000_000  # characters; what is longer is judged by its lines alone
 
 
@@ -58,7 +59,7 @@ class _Walk:
             called = str(value.value) if isinstance(value, yaml.ScalarNode) else ""
             if isinstance(given, yaml.ScalarNode) and key != "value" and names_secret(called):
                 yield from self._scalar(given, called)
-            yield from self.node(value, key)
+            yield from self.node(value, key if key.count(" ") < _BLANKS else "")
 
     def _sequence(self, nodes: list[Any], name: str) -> _Spans:
         option = ""

@@ -256,17 +256,23 @@ _CONFIG: dict[str, object] = {"streaming-platform:kind": "environment", "streami
         {"logging": {"destinations": {"es": {"elasticsearch": {"urls": ["http://u:hunter2x@es:9200"]}}}}},
         {"flink": {"clusters": {"claims": {"mainClass": "a", "arguments": "--password hunter2x"}}}},
         *(
-            {"flink": {"clusters": {"claims": {"jar": "a", "mainClass": "a", "configuration": {key: "hunter2x"}}}}}
+            {"flink": {"clusters": {"claims": {"jar": "a.jar", "mainClass": "a", "configuration": {key: "hunter2x"}}}}}
             for key in ("s3.secret-key", "S3.Secret-Key")
         ),
-        {"flink": {"clusters": {"claims": {"pod": {"env": [{"nam": "DB_SECRET", "value": "hunter2x"}]}}}}},
+        {"flink": {"clusters": {"claims": {"pod": {"env": [{"name": "DB_SECRET", "value": 20240611}]}}}}},
     ],
 )
 def test_a_refusal_of_settings_shows_no_secret(wrong: dict[str, object]) -> None:
     with pytest.raises(SettingsError) as error:
         parse(_CONFIG | {f"streaming-platform:{key}": value for key, value in wrong.items()})
     assert "hunter2x" not in str(error.value)
+    assert "20240611" not in str(error.value)
     assert MASK in str(error.value)
+
+
+def test_a_sentence_before_a_colon_is_no_name() -> None:
+    text = "Flink option 'S3.Secret-Key' = '[secret]' is not the name of an option: write it like state.backend.type"
+    assert masked(text) == text
 
 
 def test_a_setting_of_another_program_shows_no_secret() -> None:
