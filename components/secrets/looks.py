@@ -66,7 +66,8 @@ BEARER = (
 # What our own refusals say after a key.
 SAID = re.compile(
     r"(no such setting|is (missing|empty|not|no|below|above|text|an?|taken|finer|even|at)\b|does not match|"
-    r"stands twice|has (no|a)\b|neither |both |name ')"
+    r"stands twice|has (no|a)\b|neither |both |name '|"
+    r"(add|choose|give|keep|leave|make|put|remove|set|use|write) \S+ \S)"
 )
 
 _NAME, _NO_NAME, _WEAK = re.compile(NAME), re.compile(NO_NAME), re.compile(WEAK_NAME)

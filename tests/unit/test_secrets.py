@@ -154,6 +154,7 @@ def test_a_secret_is_known_by_its_looks(secret: str) -> None:
         "kubernetes:kubeconfig: no such setting (its value is 'x')",
         "streaming-platform:kubeconfig: is missing, and has no default: add it",
         "streaming-platform:kubeconfig: is not encrypted: set it with `pulumi config set --secret kubeconfig`",
+        "streaming-platform:flink.clusters.claims.pod.env.0.name: 'A' is from s3.secret: leave one of them out",
         "variable DB_PASSWORD has its value in plain text; put it into a Secret (valueFrom.secretKeyRef)",
         'secrets "claims-keys" not found',
         'cannot list resource "secrets" in API group "" in the namespace "dev"',
