@@ -174,6 +174,7 @@ def test_a_secret_is_known_by_its_looks(secret: str) -> None:
         "password: ${DB_PASSWORD}",
         "password: $(DB_PASSWORD)",
         "--password $(DB_PASSWORD)",
+        'TOKEN=$token timeout 10 run\ntoken=$(<"$FLINK_HOME/conf/rest-token")\n',
         "password_file=/etc/secrets/password",
         "tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token",
         "token: /var/run/secrets/kubernetes.io/serviceaccount/token",
