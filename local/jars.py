@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.paths import ROOT, cache, lock
 from local.progress import LocalError, run, step
+from stacks.settings import EnvironmentSettings
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ def build(module: Module) -> None:
         with step(f"{module.jar.name}: building with Maven"):
             run(["mvn", "-q", "-B", "-f", module.directory / "pom.xml", "-DskipTests", "package"])
         stamp.write_text(digest.hexdigest())
+
+
+def build_jars(settings: EnvironmentSettings) -> None:
+    """Build what the stack's Flink clusters run of this project, where its sources changed since it was built."""
+    if settings.flink.clusters:
+        build(STATE_RECORD)
+    if REFERENCE_JOB.jar in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
+        build(REFERENCE_JOB)
 
 
 def build_all() -> None:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import images, jars, preflight
+from local import images, preflight
 from local.drift import Ask, Drift, find, objects, reset
+from local.jars import build_jars
 from local.kube import Kube
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
@@ -69,14 +70,6 @@ def get_tools(*, node: bool) -> tuple[Path, Mapping[str, str]]:
     packages = ensure_packages(NODE_PACKAGES) if node else ""
     directory, ways = ensure_tools(client_tools() + (node_tools() if node else []))
     return directory, {**ways, **({"Debian packages": packages} if packages else {})}
-
-
-def build_jars(settings: EnvironmentSettings) -> None:
-    """Build what the stack's Flink clusters run of this project, where its sources changed since it was built."""
-    if settings.flink.clusters:
-        jars.build(jars.STATE_RECORD)
-    if jars.REFERENCE_JOB.jar in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
-        jars.build(jars.REFERENCE_JOB)
 
 
 def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:

@@ -13,52 +13,79 @@ from local.paths import ROOT
 from local.progress import LocalError, say
 from policies.pack import PolicyConfigError
 from preview.events import Preview, plain
-from stacks.settings import EnvironmentSettings, SettingsError, load_file, stack_file
+from stacks.settings import SettingsError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m preview", description="What a change would do to a stack.")
     commands = parser.add_subparsers(dest="command", required=True)
-    stacks = commands.add_parser("stacks", help="print the stacks that a change touches, as a JSON list")
-    stacks.add_argument("--changed-files", help="a file with paths, one a line; - is the standard input")
-    commands.add_parser("preflight", help="check what a preview needs").add_argument("stack")
-    for name, text in {
-        "run": "preview a stack and tell it as Markdown; fails where the change is refused",
-        "drift": "compare a stack with its cluster; fails where they differ",
-    }.items():
+
+    def add(name: str, text: str, *, stack: bool = True) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
-        command.add_argument("stack")
+        if stack:
+            command.add_argument("stack")
+        return command
+
+    stacks = add("stacks", "print the stacks that a change touches, as a JSON list", stack=False)
+    stacks.add_argument("--changed-files", help="a file with paths, one a line; - is the standard input")
+    prepare = add("prepare", "get the tools and build the jar; needs no secret")
+    prepare.add_argument("--path", type=Path, help="a file to add the tools' directory to, such as $GITHUB_PATH")
+    add("preflight", "check what a preview needs")
+    run = add("run", "preview a stack and tell it as Markdown; fails where the change is refused")
+    for command in (stacks, run):
+        command.add_argument(
+            "--checkout",
+            type=Path,
+            help="of the change, with `prepare` done there and the tools on PATH: this one judges",
+        )
+    drift = add("drift", "compare a stack with its cluster; fails where they differ")
+    for command in (prepare, run, drift):
         command.add_argument("--comment", type=Path, help="write the Markdown here too, short enough for GitHub")
-    post = commands.add_parser("post", help="put a stack's comment on the pull request")
-    post.add_argument("stack")
+    post = add("post", "put a stack's comment on the pull request")
     post.add_argument("--comment", type=Path, required=True)
     return parser
 
 
-def _environment() -> dict[str, str]:
-    from local.tools import client_tools, ensure_tools
-    from preview.engine import SALT_OF_STATE
-
-    directory, _ = ensure_tools(client_tools())
-    return {**SALT_OF_STATE, **os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
+def _with_tools(directory: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
 
 
-def _look(arguments: argparse.Namespace) -> int:
-    from local.platform import build_jars
+def _prepare(arguments: argparse.Namespace) -> None:
+    from preview.prepare import prepare
+
+    directory = prepare(arguments.stack)
+    if arguments.path:
+        with arguments.path.open("a", encoding="utf-8") as file:
+            file.write(f"{directory}\n")
+
+
+def _look(arguments: argparse.Namespace) -> Preview:
     from preview import engine
+    from preview.prepare import prepare
+
+    if arguments.command == "run" and arguments.checkout:
+        root, environment = arguments.checkout.resolve(), dict(os.environ)
+    else:
+        root, environment = ROOT, _with_tools(prepare(arguments.stack))
+    command = engine.PREVIEW if arguments.command == "run" else engine.DRIFT
+    with tempfile.TemporaryDirectory() as scratch:  # Pulumi writes to the file that it is given
+        copy = shutil.copy(root / "stacks" / f"Pulumi.{arguments.stack}.yaml", scratch)
+        options = ["--config-file", copy]
+        return engine.look(command, arguments.stack, options, {**engine.SALT_OF_STATE, **environment}, root)
+
+
+def _tell(arguments: argparse.Namespace) -> int:
+    """Do what ends in a comment, and tell how it ended: what is wrong is read where the engine's errors are."""
     from preview.comment import comment, refusals
 
-    file = stack_file(arguments.stack)
-    command, title = (engine.PREVIEW, "Preview") if arguments.command == "run" else (engine.DRIFT, "Drift")
     try:
-        settings = load_file(file)
-        if isinstance(settings, EnvironmentSettings):
-            build_jars(settings)  # the names of job images follow from the jars
-        with tempfile.TemporaryDirectory() as scratch:  # Pulumi writes to the file that it is given
-            copy = shutil.copy(file, scratch)
-            found = engine.look(command, arguments.stack, ["--config-file", copy], _environment())
+        if arguments.command == "prepare":
+            _prepare(arguments)
+            return 0
+        found = _look(arguments)
     except (LocalError, SettingsError, PolicyConfigError) as error:
-        found = Preview(errors=(plain(str(error)),), result="failed")  # to be read where the others are
+        found = Preview(errors=(plain(str(error)),), result="failed")
+    title = "Drift" if arguments.command == "drift" else "Preview"
     say(comment(found, arguments.stack, limit=None, what=title))
     if arguments.comment:
         arguments.comment.write_text(comment(found, arguments.stack, what=title), encoding="utf-8")
@@ -80,20 +107,23 @@ def _run(arguments: argparse.Namespace) -> int:
         case "stacks":
             from preview.stacks import kinds, touched
 
-            source = arguments.changed_files
+            source, root = arguments.changed_files, (arguments.checkout or ROOT).resolve()
             text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8") if source else ""
-            say(json.dumps(touched(ROOT, text.splitlines()) if source else list(kinds(ROOT))))
+            say(json.dumps(touched(root, text.splitlines()) if source else list(kinds(root))))
         case "preflight":
-            from preview import preflight
+            from local.tools import client_tools, ensure_tools
+            from preview import engine, preflight
 
-            preflight.check(arguments.stack, _environment())
+            environment = {**engine.SALT_OF_STATE, **_with_tools(ensure_tools(client_tools())[0])}
+            if more := preflight.check(arguments.stack, environment):
+                say(f"::warning title=Secrets of others::{more}" if os.environ.get("GITHUB_ACTIONS") else more)
             say(f"{arguments.stack}: all that its preview needs is there")
         case "post":
             from preview import github
 
             say(github.from_environment().put(arguments.stack, _posted(arguments.stack, arguments.comment)))
         case _:
-            return _look(arguments)
+            return _tell(arguments)
     return 0
 
 

@@ -20,8 +20,13 @@ PREVIEW = ("preview",)
 DRIFT = ("refresh", "--preview-only", "--expect-no-changes")
 
 
-def look(command: Sequence[str], stack: str, options: Sequence[str], environment: Mapping[str, str]) -> Preview:
-    """Run PREVIEW or DRIFT on a stack, neither of which changes anything; return what the engine's events tell."""
+def look(
+    command: Sequence[str], stack: str, options: Sequence[str], environment: Mapping[str, str], checkout: Path = ROOT
+) -> Preview:
+    """Run PREVIEW or DRIFT on a stack, neither of which changes anything; return what the engine's events tell.
+
+    The program is that of `checkout`, the policy pack with its configuration always this one's.
+    """
     with tempfile.TemporaryDirectory(prefix="preview-") as scratch, step(f"{command[0]} of {stack}"):
         events, display = Path(scratch) / "events", Path(scratch) / "display"
         checks = policy_options(stack) if command == PREVIEW else []
@@ -39,7 +44,7 @@ def look(command: Sequence[str], stack: str, options: Sequence[str], environment
         with display.open("wb") as out:
             # The flag for the event log is there only in this mode.
             env = {**environment, "PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
-            child = subprocess.Popen(words, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
+            child = subprocess.Popen(words, cwd=checkout, env=env, stdout=out, stderr=subprocess.STDOUT)
             code = attend(child)
         found = Preview()
         if events.exists():

@@ -17,8 +17,11 @@ from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, rea
 SECONDS = 5  # for a connection to the API server
 
 
-def check(stack: str, environment: Mapping[str, str]) -> None:
-    """Raise LocalError with all that is missing for a preview of a stack; it goes by what the stack's file says."""
+def check(stack: str, environment: Mapping[str, str]) -> str:
+    """What a preview of a stack opens beside the stack's own secrets; empty if nothing. It goes by the stack's file.
+
+    Raises LocalError with all that is missing for the preview.
+    """
     file = stack_file(stack)
     settings = load_file(file)
     found = missing(read_file(file), settings, environment)
@@ -29,6 +32,18 @@ def check(stack: str, environment: Mapping[str, str]) -> None:
             found = [f"the backend does not answer for the stack {stack}: {str(error).splitlines()[-1]}"]
     if found:
         raise LocalError("\n".join([f"{stack} cannot be previewed here:", *(f"  - {each}" for each in found)]))
+    return opens_more(stack, settings)
+
+
+def opens_more(stack: str, settings: ClusterSettings | EnvironmentSettings) -> str:
+    """What a preview opens beside the stack's own secrets, with the remedy; empty if nothing."""
+    if isinstance(settings, ClusterSettings) or settings.kubeconfig is not None:
+        return ""
+    return (
+        f"a preview of {stack} reads the outputs of {settings.cluster_stack}, and so holds what opens the kubeconfigs "
+        "of all environments. Where who proposes a change must not have these, give the environment the setting "
+        "`kubeconfig`, and a passphrase or key of its own"
+    )
 
 
 def missing(

@@ -2,25 +2,27 @@
 
 import ast
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from stacks.settings import read_file
 
-PACKAGES = ("stacks", "components")  # where the program's modules are
 BUILDERS = {"cluster": "stacks/cluster.py", "environment": "stacks/environment.py"}  # kind of stack -> what builds it
 PROGRAM = "__main__.py"
-# What every preview goes through, beside the program: its pins, the engine and its plug-ins, the policies, this.
+# What runs from the change in each preview beside the program, with all that these import: tools, jars, the preflight.
+# Not what judges it: rules and comment come from the commit that it goes into.
+BESIDE = ("preview/prepare.py", "preview/preflight.py")
 EVERYWHERE = (
+    "Makefile",
     "Pulumi.yaml",
     "requirements.txt",
-    "policies/",
-    "preview/",
-    "local/tools.py",
+    "preview/__main__.py",
     "local/modules/pulumi",
     ".github/workflows/preview.yml",
 )
+CONTENT = ("images/", "jobs/", "state-record/")  # what is in them names an environment's images, and replaces pods
 UNREAD = ("stacks/schema.json",)  # for editors
 
 
@@ -32,26 +34,33 @@ def kinds(root: Path) -> Mapping[str, str]:
 
 def touched(root: Path, files: Iterable[str]) -> list[str]:
     """The stacks of a checkout whose previews may come out differently once these files have changed, in order."""
-    there = kinds(root)
-    modules = {kind: imported(root, kind) for kind in BUILDERS}
-    every = frozenset[str]().union(*modules.values())
+    modules = {kind: imported(root, PROGRAM, frozenset(BUILDERS.values()) - {file}) for kind, file in BUILDERS.items()}
+    every = Modules(root, frozenset[str]().union(*modules.values()), _beside(root))
     changed = [file for file in files if file]
     return [
         name
-        for name, kind in there.items()
-        if any(_touches(file, name, modules.get(kind, every), every) for file in changed)
+        for name, kind in kinds(root).items()
+        if any(_touches(file, name, modules.get(kind, every.of_all), every) for file in changed)
     ]
 
 
+@dataclass(frozen=True)
+class Modules:
+    """The modules of a checkout that all stacks together are built with, and those that run beside each preview."""
+
+    root: Path
+    of_all: frozenset[str]
+    beside: frozenset[str]
+
+
 @cache
-def imported(root: Path, kind: str) -> frozenset[str]:
-    """The modules of the program, as files, that a kind of stack is built with."""
-    others = {file for other, file in BUILDERS.items() if other != kind}
+def imported(root: Path, start: str, without: frozenset[str] = frozenset()) -> frozenset[str]:
+    """A module of the checkout and all that it imports, in turn, as files; `without` some and what these import."""
     found: set[str] = set()
-    waiting = [PROGRAM]
+    waiting = [start]
     while waiting:
         file = waiting.pop()
-        if file in found or file in others or not (root / file).is_file():
+        if file in found or file in without or not (root / file).is_file():
             continue
         found.add(file)
         for name in _imports(ast.parse((root / file).read_text(encoding="utf-8"))):
@@ -60,22 +69,29 @@ def imported(root: Path, kind: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _touches(file: str, stack: str, modules: frozenset[str], all_modules: frozenset[str]) -> bool:
+def _beside(root: Path) -> frozenset[str]:
+    return frozenset[str]().union(*(imported(root, file) for file in BESIDE))
+
+
+def _touches(file: str, stack: str, modules: frozenset[str], every: Modules) -> bool:
     """Whether a file bears on a stack that is built with these modules."""
-    path = PurePosixPath(file)
     if named := _stack_of(file):
         return named == stack
-    if any(file == each or file.startswith(each) for each in EVERYWHERE):
+    if file in every.beside or any(file == each or file.startswith(each) for each in EVERYWHERE):
         return True
-    if path.parts[0] in ("jobs", "state-record"):  # what is in their jars names images, and replaces pods
-        return BUILDERS["environment"] in modules and path.suffix != ".md"
-    if path.parts[0] not in PACKAGES or file in UNREAD:
-        return file == PROGRAM
-    if file in all_modules:
+    if file.startswith(CONTENT):
+        return BUILDERS["environment"] in modules and not file.endswith(".md")
+    if file in every.of_all:
         return file in modules
-    # Not a module: a script beside those that read it. Or a module that is gone.
-    beside = next((d for d in path.parents if any(m.startswith(f"{d}/") for m in all_modules)), path.parent)
-    return any(module.startswith(f"{beside}/") for module in modules)
+    home = _home(PurePosixPath(file), every)
+    return file in _jars(every.root, stack) or any(module.startswith(home) for module in modules)
+
+
+def _home(path: PurePosixPath, every: Modules) -> tuple[str, ...]:
+    """The directory (none, or one) whose modules may read a file that is no module itself, or a module that is gone."""
+    if str(path) in UNREAD or (path.suffix == ".py" and (every.root / path).is_file()):
+        return ()
+    return next(((f"{d}/",) for d in path.parents if any(m.startswith(f"{d}/") for m in every.of_all)), ())
 
 
 def _stack_of(file: str) -> str:
@@ -85,8 +101,23 @@ def _stack_of(file: str) -> str:
 
 
 def _kind(file: Path) -> object:
-    config: object = read_file(file).get("config")
-    return cast("dict[str, object]", config).get("streaming-platform:kind") if isinstance(config, dict) else None
+    return _below(read_file(file), "config").get("streaming-platform:kind")
+
+
+@cache
+def _jars(root: Path, stack: str) -> frozenset[str]:
+    """The jars of a stack's Flink clusters, which lie in the checkout."""
+    document = read_file(root / "stacks" / f"Pulumi.{stack}.yaml")
+    clusters = _below(document, "config", "streaming-platform:flink", "clusters")
+    return frozenset(str(_below(clusters, name).get("jar")) for name in clusters)
+
+
+def _below(mapping: Mapping[str, object], *keys: str) -> Mapping[str, object]:
+    """The mapping at a place of another; empty where there is none: what is wrong with a file, its preview says."""
+    for key in keys:
+        below = mapping.get(key)
+        mapping = cast("Mapping[str, object]", below) if isinstance(below, dict) else {}
+    return mapping
 
 
 def _imports(tree: ast.Module) -> Iterable[str]:

@@ -1,10 +1,11 @@
-"""What the pull-request check is made of beside the comment: stacks, preflight, posting, and the workflow files."""
+"""What the pull-request check is made of beside the comment: stacks, preflight, and posting."""
 
 import http.server
 import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +15,13 @@ import pytest
 
 from local.paths import ROOT
 from local.progress import LocalError
-from local.tools import actionlint, ensure_tools
 from preview import engine
 from preview.__main__ import main as preview_main
 from preview.comment import marker
 from preview.github import PullRequest
-from preview.preflight import missing, unreachable
+from preview.preflight import missing, opens_more, unreachable
 from preview.stacks import kinds, touched
-from stacks.settings import load_file
+from stacks.settings import load_file, parse
 
 ALL = ["cluster", "dev", "ops", "test"]
 ENVIRONMENTS = ["dev", "ops", "test"]
@@ -45,7 +45,17 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("jobs/README.md", []),
         ("__main__.py", ALL),
         ("requirements.txt", ALL),
-        ("policies/memory.py", ALL),
+        ("requirements.in", []),
+        ("images/fluentd/Dockerfile", ENVIRONMENTS),
+        ("images/fluentd/another", ENVIRONMENTS),
+        ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
+        ("policies/config/ops.json", ["cluster"]),
+        ("policies/table.py", []),
+        ("preview/prepare.py", ALL),
+        ("preview/comment.py", []),
+        ("local/jars.py", ALL),
+        ("local/install.py", ALL),
+        ("Makefile", ALL),
         ("local/tools.py", ALL),
         ("local/modules/pulumi-resource-random/go.mod", ALL),
         (".github/workflows/preview.yml", ALL),
@@ -63,6 +73,56 @@ def test_a_file_touches_the_stacks_that_are_built_with_it(file: str, expected: l
 def test_the_stacks_of_several_files_are_named_once_and_in_order() -> None:
     assert touched(ROOT, ["stacks/Pulumi.test.yaml", "components/isolation.py", "README.md"]) == ["cluster", "test"]
     assert kinds(ROOT) == {"cluster": "cluster", **dict.fromkeys(ENVIRONMENTS, "environment")}
+
+
+READS = """
+import sys
+from importlib.util import source_from_cache
+opened = set()
+sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event == "open" else None)
+from tests.policy.recorded import recorded
+for stack in sys.argv[1:]:
+    recorded(stack)
+    for file in opened:
+        print(stack, source_from_cache(file) if file.endswith(".pyc") else file)
+    opened.clear()
+"""
+
+
+def test_every_file_that_a_stack_is_built_from_touches_it() -> None:
+    """By what the program opens while it runs: a file that it begins to read, and nobody told of, is found here."""
+    said = subprocess.run([sys.executable, "-c", READS, *ALL], cwd=ROOT, check=True, capture_output=True, text=True)
+    read: dict[str, set[str]] = {stack: set() for stack in ALL}
+    for stack, file in (line.split(" ", 1) for line in said.stdout.splitlines()):
+        name = file.removeprefix(f"{ROOT}/")
+        if name != file and not name.startswith((".venv/", "tests/")):
+            read[stack].add(name)
+    modules = {file for files in read.values() for file in files if file.endswith(".py")}  # of both kinds of stack
+    assert {file for file in modules if not touched(ROOT, [file])} == set()
+    assert {
+        (stack, file) for stack in ALL for file in read[stack] - modules if stack not in touched(ROOT, [file])
+    } == set()
+    assert len(modules) > 10
+    assert all(len(files - modules) > 1 for files in read.values())
+
+
+def test_a_jar_in_the_checkout_touches_the_stacks_that_name_it(tmp_path: Path) -> None:
+    (tmp_path / "stacks").mkdir()
+    cluster = {"jar": "lib/orders.jar", "mainClass": "a.B"}
+    named = {"streaming-platform:kind": "environment", "streaming-platform:flink": {"clusters": {"orders": cluster}}}
+    for stack, config in {"dev": named, "test": {"streaming-platform:kind": "environment"}}.items():
+        (tmp_path / "stacks" / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": config}))
+    assert touched(tmp_path, ["lib/orders.jar"]) == ["dev"]
+    assert touched(tmp_path, ["lib/other.jar"]) == []
+
+
+def test_the_preflight_says_whose_secrets_a_preview_opens_too() -> None:
+    shared = opens_more("dev", load_file(ROOT / "stacks/Pulumi.dev.yaml"))
+    assert "the kubeconfigs of all environments" in shared
+    assert "`kubeconfig`" in shared
+    assert not opens_more("cluster", load_file(ROOT / "stacks/Pulumi.cluster.yaml"))
+    own = {"kind": "environment", "environment": "dev", "kubeconfig": "apiVersion: v1"}
+    assert not opens_more("dev", parse({f"streaming-platform:{key}": value for key, value in own.items()}))
 
 
 def _lacks(stack: str, environment: dict[str, str], file: dict[str, object] | None = None) -> list[str]:
@@ -191,35 +251,3 @@ def test_an_engine_that_fails_before_its_first_event_is_told_by_what_it_printed(
 
 def test_an_engine_that_ends_well_without_events_is_no_success(tmp_path: Path) -> None:
     assert engine.look(engine.PREVIEW, "dev", [], _pulumi(tmp_path, "exit 0")).result == "failed"
-
-
-def test_the_workflow_files_are_clean() -> None:
-    directory, _ = ensure_tools([actionlint()])
-    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    assert len(files) == 2
-    said = subprocess.run(
-        [directory / "actionlint", "-color=false", *files], capture_output=True, text=True, check=False
-    )
-    assert (said.returncode, said.stdout) == (0, "")
-
-
-def test_the_linter_would_find_something(tmp_path: Path) -> None:
-    directory, _ = ensure_tools([actionlint()])
-    bad = tmp_path / "bad.yml"
-    text = (ROOT / ".github" / "workflows" / "preview.yml").read_text(encoding="utf-8")
-    bad.write_text(text.replace("needs.stacks.outputs.stacks", "needs.stacks.outputs.missing"), encoding="utf-8")
-    said = subprocess.run([directory / "actionlint", "-color=false", bad], capture_output=True, text=True, check=False)
-    assert said.returncode == 1
-    assert 'property "missing" is not defined' in said.stdout
-
-
-def test_no_workflow_gives_secrets_to_a_fork() -> None:
-    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
-        text = file.read_text(encoding="utf-8")
-        assert "pull_request_target:" not in text
-        assert "workflow_run:" not in text
-        assert "\npermissions: {}\n" in text
-        assert text.count("actions/checkout@") == text.count("persist-credentials: false")
-        for use in (line.strip() for line in text.splitlines() if "uses:" in line):
-            name, _, version = use.partition("@")
-            assert len(version.split(" ")[0]) == 40, f"{name} is not pinned to a commit"
