@@ -1,8 +1,9 @@
 """Taking the platform apart leaves nothing, and the emptied node serves as a cluster that somebody else made."""
 
+import contextlib
 import dataclasses
+import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from local.platform import Target
 from local.progress import LocalError, descendants
 from local.pulumi import Workspace
 from stacks.settings import flink_image, merge
+from tests.waiting import eventually
 
 CONTEXT = "streaming-platform-test"
 # What Kubernetes itself puts into every namespace.
@@ -47,11 +49,32 @@ def _use_image(image: str, into: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "STACK_FILES", into)
 
 
-def test_an_interrupted_update_can_be_run_again(work: Workspace) -> None:
-    """Kill Pulumi in the middle of deleting the platform, but not what it started; then go on."""
-    child = work.start("destroy", "dev", "--yes")
-    time.sleep(8)
-    assert child.poll() is None
+def _deletions(events: Path) -> dict[str, set[str]]:
+    """What the engine's event log tells of deletions: the URNs that were begun, and those that were done with."""
+    found: dict[str, set[str]] = {"resourcePreEvent": set(), "resOutputsEvent": set()}
+    for line in events.read_text().splitlines() if events.exists() else []:
+        with contextlib.suppress(ValueError):  # the last line may be half written
+            event = json.loads(line)
+            for kind in found.keys() & event.keys():
+                if event[kind]["metadata"]["op"] == "delete":
+                    found[kind].add(event[kind]["metadata"]["urn"])
+    return found
+
+
+def test_an_interrupted_update_can_be_run_again(
+    work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kill Pulumi, but not what it started, while something is gone and something is being deleted; then go on."""
+    events = tmp_path / "events"
+    monkeypatch.setenv("PULUMI_DEBUG_COMMANDS", "true")  # which the flag for the log needs
+    child = work.start("destroy", "dev", "--yes", "--skip-preview", "--event-log", str(events))
+
+    def halfway() -> bool:
+        assert child.poll() is None, "destroyed, or failed, before anything was seen to be deleted"
+        begun, done = _deletions(events).values()
+        return bool(done) and any(":StatefulSet::" in urn or ":Deployment::" in urn for urn in begun - done)
+
+    eventually("something to be gone, and a workload, which takes some seconds, to be on its way", halfway, 300)
     started = descendants(child.pid)
     child.kill()
     child.wait()

@@ -2,13 +2,14 @@
 
 import pytest
 
-from policies.pack import RULES, Configuration, judge
+from policies.pack import RULES, Configuration, configuration, judge
 from policies.programs import FLINK, ZOOKEEPER, Program, program_of
 from policies.programs import KAFKA as KAFKA_BROKER
 from policies.resources import Stack
-from policies.rules import Finding
+from policies.rules import Finding, Level
 from tests.policy.examples import BAD, BROKER, CONFIG, KAFKA, MAIN, Bad, changed, good, stack
 
+_RULE = {rule.id: rule for rule in RULES}
 _REMEDIES = {rule.id: rule.remedy for rule in RULES}
 DEV = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
 
@@ -75,3 +76,27 @@ def test_every_rule_has_a_bad_example() -> None:
         "manifests-visible",
         "program-recognised",
     }  # notes only
+
+
+# What ops may say of bounds. Levels are not among it: see below.
+OPS_BOUNDS = {
+    "namespace-of-platform": {"namespaces"},
+    "container-memory-limit": {"maxMib"},
+    "namespace-memory-limit": {"maxMib"},
+    "ensemble-odd": {"minMembers"},
+}
+
+
+@pytest.mark.parametrize("stack", ["ops", "cluster"])
+def test_what_serves_people_is_held_to_every_rule(stack: str) -> None:
+    """By a level that stops, whatever a rule's own level is; a bound that is loosened has to be named here too."""
+    configured = configuration(stack)
+    assert {rule.id for rule in RULES if configured.level(rule) is not Level.MANDATORY} == set()
+    for rule in RULES:
+        assert set(configured.bounds(rule)) <= OPS_BOUNDS.get(rule.id, set()), rule.id
+
+
+def test_ops_is_held_to_no_less_than_the_others() -> None:
+    members = {name: configuration(name).bounds(_RULE["ensemble-odd"]).get("minMembers", 1) for name in ("dev", "ops")}
+    assert members["ops"] >= max(3, members["dev"])
+    assert configuration("ops").bounds(_RULE["namespace-of-platform"]) == {"namespaces": ["ops"]}
