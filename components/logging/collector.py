@@ -20,8 +20,10 @@ _STORAGE = "file_storage"
 _TEXT = "text_encoding"  # documents as JSON lines
 _DATE = "date"  # of an event, for paths
 _DATED = {"type": "add", "field": f"resource.{_DATE}", "value": 'EXPR(body["@timestamp"][0:10])'}
-# Longer ones are cut into several events.
-_LARGEST_EVENT = "1MiB"
+# Bytes of an event; a longer one is cut into several. Bytes that are no text become three each, and an event must fit into
+# a batch, or the collector drops what is left of the batch with it. As JSON, in which a control character takes six bytes,
+# it must fit into what Kafka's producer sends at once.
+_LARGEST_EVENT = 256 * 1024
 _RETRY = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
 # A command line must name it: without, an event that was read may be lost in memory when the collector is killed.
 FEATURE_GATES = ("stanza.synchronousLogEmitter",)
@@ -105,7 +107,7 @@ def _receiver(kind: str, paths: Sequence[str], layout: str, *, dated: bool) -> d
         # take its place.
         "retry_on_failure": {"enabled": True, "max_elapsed_time": 0},
         "resource": {"pod": "${env:POD}"},
-        "operators": [*operators, *([_DATED] if dated else []), {"type": "remove", "field": "attributes"}],
+        "operators": [*operators, _CUT, *([_DATED] if dated else []), {"type": "remove", "field": "attributes"}],
     }
 
 
@@ -120,6 +122,14 @@ _TEXT_FIELDS = {
     "@timestamp": f"(attributes.time == nil ? {_NOW} : {_SEEN} + {_ZONE})",
     "level": 'upper(attributes.level ?? "")',
     "message": "body",
+}
+# A part of an event that was cut. White space at its end is gone, and a character takes four bytes at most.
+_CUT = {
+    "type": "add",
+    "field": "body.cut",
+    "value": True,
+    "if": f"len(body.message ?? '') >= {_LARGEST_EVENT // 4} and "
+    f"len(toBase64(body.message)) >= {(_LARGEST_EVENT - 64) * 4 // 3}",
 }
 _JSON_EVENT = {name: f'attributes.event["{name}"]' for name in JSON_FIELDS}
 
