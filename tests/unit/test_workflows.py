@@ -162,12 +162,9 @@ def _program(path: Path, script: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """A merge of a pull request that says of itself that it touches nothing, and that no rule holds in ops."""
-    tmp_path = tmp_path_factory.mktemp("runner")
-    change, temp, programs = (tmp_path / name for name in ("change", "temp", "programs"))
-    for directory in (change, temp, programs):
-        directory.mkdir()
+    change, programs = tmp_path_factory.mktemp("change"), tmp_path_factory.mktemp("programs")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for file in filter(None, files.split("\0")):
@@ -188,7 +185,13 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     _program(programs / "make", f'ln -sfn {ROOT / ".venv"} "$2/.venv"')
     keep = 'for each; do case $each in *.yaml) cp "$each" "$RUNNER_TEMP/settings" ;; esac; done'
     _program(programs / "pulumi", f'echo "$PWD" "$@" > "$RUNNER_TEMP/said"; {keep}; exit 255')
-    return {"change": change, "temp": temp, "programs": programs}
+    return {"change": change, "programs": programs}
+
+
+@pytest.fixture
+def runner(merged: Mapping[str, Path], tmp_path: Path) -> Mapping[str, Path]:
+    """The merge on a runner, where the last job's worktree is gone and still known."""
+    return {**merged, "temp": tmp_path}
 
 
 def _run(at: Mapping[str, Path], script: str) -> subprocess.CompletedProcess[bytes]:
