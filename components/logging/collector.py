@@ -20,9 +20,9 @@ _STORAGE = "file_storage"
 _TEXT = "text_encoding"  # documents as JSON lines
 _DATE = "date"  # of an event, for paths
 _DATED = {"type": "add", "field": f"resource.{_DATE}", "value": 'EXPR(body["@timestamp"][0:10])'}
-# Bytes of an event; a longer one is cut into several. Bytes that are no text become three each, and an event must fit into
-# a batch, or the collector drops what is left of the batch with it. As JSON, in which a control character takes six bytes,
-# it must fit into what Kafka's producer sends at once.
+# Bytes of an event; a longer one is cut into several. Bytes that are no text become three each, and an event must fit
+# into a batch, or the collector drops what is left of the batch with it. As JSON, in which a control character takes
+# six bytes, it must fit into what Kafka's producer sends at once.
 _LARGEST_EVENT = 256 * 1024
 _RETRY = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
 # A command line must name it: without, an event that was read may be lost in memory when the collector is killed.

@@ -221,6 +221,19 @@ def test_another_configuration_rolls_the_pods(agent: Agent) -> None:
         assert old["metadata"]["annotations"] != new["metadata"]["annotations"], name
 
 
+def test_an_event_that_was_cut_fits_into_a_batch_and_into_what_kafka_takes() -> None:
+    """Whatever its bytes are: three for each that is no text, six for a control character in JSON; and its fields."""
+    document = collector(everywhere(COLLECTOR))
+    for name, receiver in document["receivers"].items():
+        largest = receiver["max_log_size"]
+        assert [each["field"] for each in receiver["operators"] if "if" in each][-1] == "body.cut", name
+        for exporter in document["exporters"].values():
+            if "sending_queue" in exporter:
+                assert 3 * largest + 64 * 1024 <= exporter["sending_queue"]["batch"]["max_size"]
+            if "producer" in exporter:
+                assert 6 * largest + 64 * 1024 <= exporter["producer"]["max_message_bytes"]
+
+
 def test_the_collector_neither_drops_nor_fills_the_disk() -> None:
     document = collector(everywhere(COLLECTOR, bufferMib=32))
     for name, receiver in document["receivers"].items():
@@ -337,6 +350,14 @@ def _roll(path: Path, number: int) -> None:
     path.touch()
 
 
+def on_path(program: str) -> str:
+    """Where a program is. Without it the test did not run, and the report says so: no registry here has fluentd."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"NOT RUN: {program} is not on PATH; install it to have this checked")
+    return found
+
+
 class Fluentd:
     """A real one, by the configuration of the sidecar, in a directory of its own."""
 
@@ -384,9 +405,8 @@ def test_fluentd_is_told_what_keeps_it_from_losing_lines() -> None:
 
 @pytest.mark.parametrize("layout", ["text", "json"])
 def test_fluentd_takes_the_configuration_and_reads_rolled_files(layout: str, tmp_path: Path) -> None:
-    """By a real one, where it is on PATH."""
-    if (program := shutil.which("fluentd")) is None:
-        return
+    """By a real one."""
+    program = on_path("fluentd")
     fluentd = Fluentd(program, tmp_path, layout)
     checked = subprocess.run(
         [*fluentd.command, "--dry-run"], env=fluentd.environment, capture_output=True, text=True, check=False
@@ -410,9 +430,8 @@ def test_fluentd_takes_the_configuration_and_reads_rolled_files(layout: str, tmp
 
 
 def test_a_killed_fluentd_goes_on_where_it_was(tmp_path: Path) -> None:
-    """By a real one, where it is on PATH. New files get the inodes of files that were deleted while it was away."""
-    if (program := shutil.which("fluentd")) is None:
-        return
+    """By a real one. New files get the inodes of files that were deleted while it was away."""
+    program = on_path("fluentd")
     fluentd = Fluentd(program, tmp_path, "text")
     agent = fluentd.start()
     try:
@@ -441,9 +460,8 @@ def test_a_killed_fluentd_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_positions_that_a_killed_fluentd_left_are_put_right(tmp_path: Path) -> None:
-    """By Ruby, where it is on PATH."""
-    if (ruby := shutil.which("ruby")) is None:
-        return
+    """By Ruby itself."""
+    ruby = on_path("ruby")
     (tmp_path / "state").mkdir()
     files = LogFiles(volume="log", directory=str(tmp_path))
     script, positions, log = tmp_path / "positions.rb", tmp_path / "state" / "text.pos", tmp_path / "flink.log"
