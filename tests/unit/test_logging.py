@@ -19,6 +19,9 @@ from components.logging.collector import collector_configuration
 from components.logging.files import GC_EVENT, GC_START, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
 from components.logging.sidecar import LogSidecar, state_mib
+from local.fluentd import dry_run, render
+from local.progress import LocalError
+from local.tools import ensure_packages
 from stacks.logging import DESTINATIONS, Agent, LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse
 from tests.unit import building
@@ -367,12 +370,8 @@ class Fluentd:
         self.log, self.out, self.state = place / "log" / "flink.log", place / "out", place / "state"
         files = LogFiles(volume="log", directory=str(place / "log"), gcs=("*.gc",))
         given = settings(layout=layout, destinations={"out": {"volume": {"claim": "any"}}})
-        text = fluentd_configuration(
-            given, files, kafka="kafka:9092", state=str(self.state), volumes={"out": str(self.out)}
-        )
-        (place / "fluent.conf").write_text(text)
-        (place / "positions.rb").write_text(positions_script(files, str(self.state)))
-        self.command = [program, "-r", place / "positions.rb", "-c", place / "fluent.conf"]
+        dry_run(given, files, place)
+        self.command = [program, *render(given, files, place)[1:]]
         origin = {name.upper(): name for name in ORIGIN}
         self.environment = {**origin, "PATH": f"{Path(program).parent}:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
@@ -403,16 +402,50 @@ def test_fluentd_is_told_what_keeps_it_from_losing_lines() -> None:
     assert all("-r /etc/logs/positions.rb" in each for each in commands)
 
 
+SAYS = """#!/bin/sh
+[ -s "$2" ] && [ -s "$4" ] && [ "$TO_KAFKA_PASSWORD$NAMESPACE" = xx ] || exit 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "refused"),
+    [
+        ("echo 'finished dry run mode'", ""),
+        ("echo '[error]: config error'", "exit code 0.*config error"),
+        ("echo no such plugin; exit 1", "exit code 1.*no such plugin"),
+    ],
+)
+def test_a_dry_run_of_every_destination_tells_what_fluentd_says(
+    says: str, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that checks a configuration; here fluentd is a script."""
+    program = tmp_path / "fluentd"
+    program.write_text(f"{SAYS}{says}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    place = tmp_path / "place"
+    place.mkdir()
+    if refused:
+        with pytest.raises(LocalError, match=f"(?s)refuses the configuration .{refused}"):
+            dry_run(everywhere("fluentd"), FILES, place)
+    else:
+        assert "dry run" in dry_run(everywhere("fluentd"), FILES, place)
+
+
+@pytest.mark.parametrize("image", ["", "registry.example/fluentd:1"])
+def test_a_dry_run_without_fluentd_or_container_engine_says_what_is_missing(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalError, match="on PATH"):
+        dry_run(everywhere("fluentd"), FILES, tmp_path, image)
+
+
 @pytest.mark.parametrize("layout", ["text", "json"])
 def test_fluentd_takes_the_configuration_and_reads_rolled_files(layout: str, tmp_path: Path) -> None:
     """By a real one."""
     program = on_path("fluentd")
     fluentd = Fluentd(program, tmp_path, layout)
-    checked = subprocess.run(
-        [*fluentd.command, "--dry-run"], env=fluentd.environment, capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "[error]" not in checked.stdout
     agent = fluentd.start()
     try:
         eventually("fluentd to read", (fluentd.state / "text.pos").exists, 60)
@@ -460,8 +493,10 @@ def test_a_killed_fluentd_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_positions_that_a_killed_fluentd_left_are_put_right(tmp_path: Path) -> None:
-    """By Ruby itself."""
-    ruby = on_path("ruby")
+    """By Ruby itself, which Debian has."""
+    ensure_packages({"ruby": "ruby"})
+    ruby = shutil.which("ruby")
+    assert ruby
     (tmp_path / "state").mkdir()
     files = LogFiles(volume="log", directory=str(tmp_path))
     script, positions, log = tmp_path / "positions.rb", tmp_path / "state" / "text.pos", tmp_path / "flink.log"
