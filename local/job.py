@@ -1,7 +1,8 @@
 """What the job of a Flink cluster does, in words."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,10 @@ from local.kube import Kube, field
 from local.logs import last_words
 from local.progress import LocalError
 
-_ENDED = ("FINISHED", "CANCELED", "FAILED")
+_ENDED = ("FINISHED", "CANCELED")  # one that failed is started again
+_STAYS_ENDED = "the job ended"  # how the state record begins to say so, once Flink has forgotten the job
+
+_STATUS = "/opt/platform/scripts/ready.sh"  # components/flink/scripts
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,37 @@ def look(at: Kube, name: str) -> JobState:
     try:
         jobs = at.rest(service, 8081, "/jobs/overview")[0]["jobs"]
         if not jobs:
-            return describe(None, 0)
+            return with_reasons(describe(None, 0), reasons(at, name))
         path = f"/jobs/{jobs[0]['jid']}"
         detail, exceptions = at.rest(service, 8081, path, f"{path}/exceptions?maxExceptions=1")
     except (LocalError, OSError, json.JSONDecodeError) as error:
-        return JobState(runs=False, ended=False, text=f"its REST API is not reachable ({str(error).splitlines()[0]})")
+        silent = JobState(runs=False, ended=False, text=f"its REST API is not reachable ({str(error).splitlines()[0]})")
+        return with_reasons(silent, reasons(at, name))
     told = describe(jobs[0], max((vertex["parallelism"] for vertex in detail["vertices"]), default=0))
-    failures = field(exceptions, "exceptionHistory", "entries", default=[])
-    if told.runs or not failures:
+    if told.runs:
         return told
-    return replace(told, text=f"{told.text}; it failed with {last_words(failures[0]['stacktrace'])}")
+    failures = field(exceptions, "exceptionHistory", "entries", default=[])
+    if failures and not told.ended:
+        told = replace(told, text=f"{told.text}; it failed with {last_words(failures[0]['stacktrace'])}")
+    return with_reasons(told, reasons(at, name))
+
+
+def with_reasons(state: JobState, said: Sequence[str]) -> JobState:
+    """A state with what the JobManagers say of why their job does not run: whoever led last knows more."""
+    if not said:
+        return state
+    ended = next((text for text in said if text.startswith(_STAYS_ENDED)), None)
+    text = ended or f"{state.text}; {max(said, key=len)}"
+    return JobState(runs=False, ended=state.ended or ended is not None, text=text)
+
+
+def reasons(at: Kube, name: str) -> list[str]:
+    """What the JobManagers say of why the job does not run, apart from its state; nothing of those that are not up."""
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=jobmanager"
+    said: list[str] = []
+    for pod in at.items("pods", "-l", selector):
+        words = ["-c", "jobmanager", "--", "bash", "-c", f"bash {_STATUS} || :"]
+        with suppress(LocalError):  # it is starting, or ended: its own last words are told elsewhere
+            _, _, reason = at.run("exec", pod["metadata"]["name"], *words).strip().partition("; ")
+            said += [reason] if reason else []
+    return said

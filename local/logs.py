@@ -2,6 +2,8 @@
 
 import re
 
+from components.secrets.mask import masked
+
 _LENGTH = 300
 _FRAME = re.compile(r"^\s+at |^\s*\.\.\. \d+ (more|common frames omitted)|^\s*$")
 _CAUSE = re.compile(r"Caused by: ")
@@ -20,4 +22,5 @@ def last_words(text: str) -> str:
 
 def _short(line: str) -> str:
     line = _STAMP.sub("", line.strip()).removeprefix("Caused by: ")
+    line = masked(line)
     return line if len(line) <= _LENGTH else f"{line[:_LENGTH]} ..."

@@ -31,11 +31,16 @@ class Cluster(Kube):
     objects: list[dict[str, Any]]
     jobs: Any
     log: str
+    said = ""
+    """By a JobManager, of why the job does not run."""
 
     def run(self, *words: str, stdin: str | None = None) -> str:
         assert stdin is None
         if words[0] == "get":
             return json.dumps({"items": self.objects})
+        if words[0] == "exec":
+            assert words[-1].startswith("bash /opt/platform/scripts/ready.sh")
+            return self.said
         assert words[0] == "logs"
         return self.log
 
@@ -285,3 +290,16 @@ def test_pulumi_is_interrupted_when_waiting_is_in_vain(
         object.__setattr__(cluster, "objects", _with(_whole(settings), down, _pod("kafka-0", "kafka", status)))
         assert child.wait(timeout=20) != 0
     assert looks.given_up
+
+
+def test_a_job_that_ended_is_told_with_what_lets_it_go_on() -> None:
+    ended = "the job ended (FINISHED, 2026-01-01T00:00:00Z) and stays so. To go on, set restoreFrom: file:/s-1"
+    cluster = Cluster([{"metadata": {"name": "claims-jobmanager-1"}}], jobs=[])
+    object.__setattr__(cluster, "said", f"the job does not run: no JobManager has it; {ended}")
+    assert job.look(cluster, "claims") == job.JobState(runs=False, ended=True, text=ended)
+    nothing = job.JobState(runs=False, ended=False, text="no job")
+    assert job.with_reasons(nothing, ["start 2: from nothing", ended]) == job.JobState(
+        runs=False, ended=True, text=ended
+    )
+    assert job.with_reasons(nothing, []) == nothing
+    assert job.with_reasons(nothing, ["no disk"]).text == "no job; no disk"
