@@ -251,7 +251,7 @@ def _rest(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
 
 REST = rule(
     id="flink-rest-closed",
-    description="The REST port has no authentication: whoever reaches it runs code there, or stops the job.",
+    description="The REST port of Flink itself has no authentication: whoever reaches it must not run code there.",
     remedy="set web.submit.enable and web.cancel.enable to false",
     subjects=flink_clusters,
     check=_rest,
