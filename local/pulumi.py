@@ -130,8 +130,7 @@ class Workspace:
         It is interrupted where `watch` gives up what it waits for.
         """
         words = self._words(command, stack, *options)
-        runs.recover(self.state, stack)
-        self.forget_interrupted(stack)
+        self._recover(stack)
         say(f"  $ {' '.join(words)}")
         with watching(watch) if watch else nullcontext() as started:
             environment = self.environment(stack)
@@ -144,12 +143,18 @@ class Workspace:
     def start(self, command: str, stack: str, *options: str) -> "subprocess.Popen[bytes]":
         """Start a Pulumi command on a stack without its output: for whoever means to kill it."""
         words = self._words(command, stack, *options)
+        self._recover(stack)
         return runs.start(words, state=self.state, stack=stack, environment=self.environment(stack), quiet=True)
 
     def exported(self, stack: str) -> dict[str, Any]:
         """The stack's whole state, secrets in the clear: for use, not for show."""
         words = ["pulumi", "stack", "export", "--stack", stack, "--show-secrets"]
         return json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
+
+    def _recover(self, stack: str) -> None:
+        """Clear away what keeps a stack that a run before this one left half-way."""
+        runs.recover(self.state, stack)
+        self.forget_interrupted(stack)
 
     def forget_interrupted(self, stack: str) -> None:
         """Forget operations that an interrupted run did not end, of which Pulumi would warn for ever.
