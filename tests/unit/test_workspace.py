@@ -178,7 +178,9 @@ def test_a_preview_gives_pulumi_a_copy_of_the_stack_file(
     before = file.read_bytes()
     given: list[bytes] = []
 
-    def write_to_it(_command: object, _stack: str, options: Sequence[str], environment: Mapping[str, str]) -> Preview:
+    def write_to_it(
+        _command: object, _stack: str, options: Sequence[str], environment: Mapping[str, str], _root: Path
+    ) -> Preview:
         assert environment["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] == "true"
         copy = Path(options[list(options).index("--config-file") + 1])
         given.append(copy.read_bytes())
