@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from components.names import PROJECT
-from components.secrets.mask import masked
 from local.kube import field
 
 Ask = Callable[..., str]  # kubectl: words, and `stdin`
@@ -47,7 +46,7 @@ class Change:
 
     def __str__(self) -> str:
         values = f": {self.live} -> {self.ours}" if _short(self.live) and _short(self.ours) else ""
-        return masked(f"{self.where} {self.path}{values}{f' (changed by {self.manager})' if self.manager else ''}")
+        return f"{self.where} {self.path}{values}{f' (changed by {self.manager})' if self.manager else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
