@@ -187,6 +187,7 @@ def test_a_preview_gives_pulumi_a_copy_of_the_stack_file(
         copy.write_text("encryptionsalt: v1:x\n")
         return Preview(result="succeeded")
 
+    monkeypatch.setattr("preview.__main__.ROOT", tmp_path)
     monkeypatch.setattr("preview.engine.look", write_to_it)
     monkeypatch.setattr("local.tools.ensure_tools", Mock(return_value=(tmp_path, {})))
     monkeypatch.setattr("sys.argv", ["preview", command, "cluster"])
