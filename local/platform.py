@@ -168,10 +168,11 @@ def apply(target: Target) -> bool:
         try:
             changed |= work.up(stack, _watch(work, stack))
         except LocalError as error:
-            if _reset_or_tell(target, work, stack):
-                again = f"what is said to be set back may be the reason: run make up{target.words} again"
-                raise LocalError(f"{error}\n{again}") from None
-            raise
+            if not _reset_or_tell(target, work, stack):
+                raise
+            say(f"  {error}\n  trying again, as what was set back may be the reason")
+            work.up(stack, _watch(work, stack))
+            changed = True
         changed |= _reset(target, work, stack)
     return changed
 

@@ -10,6 +10,7 @@ from components.base import PodAdditions, StorageArgs
 from components.continuity.resource import Continuity, ContinuityArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
 from components.flink.config import LOG_DIR
+from components.flink.running import RunningJob, RunningJobArgs
 from components.kafka.admin import PodConnection
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
@@ -121,6 +122,12 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
         )
         for name, cluster in settings.flink.clusters.items()
     }
+    for name, cluster in clusters.items():
+        RunningJob(
+            name,
+            RunningJobArgs(namespace=namespace, cluster=name, credentials=connection.credentials),
+            pulumi.ResourceOptions(depends_on=[cluster]),
+        )
     return {
         "namespace": namespace,
         "zookeeper": zookeeper.connect_string,

@@ -98,9 +98,11 @@ class BenchCluster:
             if its_own.fullmatch(name):
                 self.at.run("delete", "configmap", name, "--ignore-not-found")
 
-    def exists(self) -> bool:
-        """Whether there is such a cluster."""
-        return bool(self.at.get("deployment", f"{self.name}-jobmanager"))
+    def left_behind(self) -> list[str]:
+        """The Flink clusters that the stack does not have: harnesses that were killed left them, and they take CPU."""
+        found = self.at.items("deployments", "-l", "app.kubernetes.io/component=jobmanager")
+        names = {item["metadata"]["labels"]["app.kubernetes.io/instance"] for item in found}
+        return sorted(names - set(self.settings.flink.clusters))
 
     def _ship(self, work: Workspace, settings: EnvironmentSettings) -> None:
         """Bring the job's image to where the pods get it from."""
@@ -120,8 +122,8 @@ def bench_cluster(target: Target, name: str, *, autoscaled: bool = False) -> Gen
     """
     with _alone(target):
         cluster = BenchCluster(target, name, autoscaled=autoscaled)
-        if cluster.exists():
-            say(f"  Flink {name} is there already: a run before this one was killed")
+        if left := cluster.left_behind():
+            say(f"  Flink {', '.join(left)}: there already, as a run before this one was killed")
             cluster.remove()
         try:
             yield cluster

@@ -1,37 +1,19 @@
 """Asking the cluster what an environment's data lies in."""
 
 import json
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from components.continuity.rules import Claim, Found, members_of
-from components.dynamic import ToldError
 from components.names import PROJECT
-
-_SECONDS = 15.0  # for the API server to answer
-_PART_OF = f"app.kubernetes.io/part-of={PROJECT}"
+from components.reach import Kubectl
 
 
-class ClusterUnreachableError(ToldError):
-    """The API server did not answer, or will not. The message says why."""
-
-
-def ask(namespace: str, kubeconfig: str, *, zookeeper: str, kafka: str) -> Found:
-    """What there is of the ensemble and the brokers of these names. Raises ClusterUnreachableError."""
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:  # readable to us only
-        file.write(kubeconfig)
-        file.flush()
-        words = ["kubectl", "--kubeconfig", file.name, "--namespace", namespace, f"--request-timeout={_SECONDS:.0f}s"]
-        words += ["get", "statefulsets,configmaps,persistentvolumeclaims", "--selector", _PART_OF, "--output", "json"]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=2 * _SECONDS, check=True)
-        except subprocess.CalledProcessError as error:
-            raise ClusterUnreachableError(" ".join(error.stderr.strip().splitlines()[-1:])) from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ClusterUnreachableError(str(error)) from error
-    return found(json.loads(done.stdout)["items"], zookeeper=zookeeper, kafka=kafka)
+def ask(at: Kubectl, *, zookeeper: str, kafka: str) -> Found:
+    """What there is of the ensemble and the brokers of these names. Raises UnreachableError."""
+    kinds = "statefulsets,configmaps,persistentvolumeclaims"
+    answer = at("get", kinds, "--selector", f"app.kubernetes.io/part-of={PROJECT}", "--output", "json")
+    return found(json.loads(answer)["items"], zookeeper=zookeeper, kafka=kafka)
 
 
 def found(items: list[dict[str, Any]], *, zookeeper: str, kafka: str) -> Found:

@@ -26,7 +26,8 @@ from pulumi.runtime.rpc import UNKNOWN
 from components.continuity import live
 from components.continuity.rules import Asked, Found, controllers, problems
 from components.dynamic import ToldError, say_once, told
-from components.kafka.admin import PodConnection, kubeconfig_of, topics
+from components.kafka.admin import PodConnection, topics
+from components.reach import kubeconfig_of, kubectl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +101,9 @@ class ContinuityProvider(ResourceProvider):
 
     def _found(self, connection: PodConnection, zookeeper: str) -> Found | None:
         try:
-            kubeconfig = kubeconfig_of(connection, self._setting)
-            return live.ask(connection.namespace, kubeconfig, zookeeper=zookeeper, kafka=connection.stateful_set)
+            kubeconfig = kubeconfig_of(connection.credentials, connection.namespace, self._setting)
+            with kubectl(kubeconfig, connection.namespace) as at:
+                return live.ask(at, zookeeper=zookeeper, kafka=connection.stateful_set)
         except ToldError as error:
             say_once(
                 f"the cluster could not be asked what there is in {connection.namespace} ({error}): numbers of members "

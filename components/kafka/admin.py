@@ -6,8 +6,6 @@ makes the same addresses work here. Nothing is exposed outside the cluster.
 # pyright: reportPrivateImportUsage=false
 # (confluent_kafka.admin re-exports its classes without declaring it)
 
-import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -30,10 +28,10 @@ from confluent_kafka.admin import (
 
 from components.dynamic import ToldError
 from components.kafka.portforward import PortForwardError, PortForwards
+from components.reach import UnreachableError, kubeconfig_of
 
 _REQUEST_SECONDS = 30.0  # for one request to Kafka, connecting included
 _LINGER_SECONDS = 3.0  # how long port-forwards outlive their last user: the next operation comes at once, or not at all
-_PULUMI_SECONDS = 60.0  # for reading an output or a setting of a stack
 
 
 class KafkaUnreachableError(ToldError):
@@ -53,12 +51,7 @@ class PodConnection:
     """Which brokers, and who may reach them: the pods of a StatefulSet.
 
     `admin_port` is that of broker 0, in its pod and on this machine; broker n has `admin_port + n`. `credentials` says
-    where the kubeconfig comes from, and is never the kubeconfig itself:
-
-    - `stack:<organization>/<project>/<stack>`: the namespace's entry in that stack's secret output `kubeconfigs`;
-    - `config:<organization>/<project>/<stack>`: that stack's secret setting `kubeconfig`, read from its file, so that
-      refresh and destroy, where the program does not run, work after a rotation. Where the file cannot be read
-      (`--config-file`), it is what the engine has: the setting as of the last update.
+    where the kubeconfig comes from, see components/reach.py.
     """
 
     namespace: str
@@ -154,42 +147,8 @@ def forward(connection: PodConnection, kubeconfig: str) -> Generator[str]:
 @contextmanager
 def topics(connection: PodConnection, setting: str | None) -> Generator[Topics]:
     """A cluster's topics; `setting` is the engine's value of the setting `kubeconfig`. Raises KafkaUnreachableError."""
-    with _link(connection, lambda: kubeconfig_of(connection, setting)) as link:
+    with _link(connection, lambda: kubeconfig_of(connection.credentials, connection.namespace, setting)) as link:
         yield link.topics()
-
-
-def kubeconfig_of(connection: PodConnection, setting: str | None) -> str:
-    """The kubeconfig that a connection's credentials stand for. Raises KafkaUnreachableError."""
-    kind, _, stack = connection.credentials.partition(":")
-    if kind == "stack" and stack:
-        answer = _pulumi("stack", "output", "kubeconfigs", "--show-secrets", "--json", "--stack", stack)
-        kubeconfigs: dict[str, str] = json.loads(answer)
-        if connection.namespace not in kubeconfigs:
-            raise KafkaUnreachableError(
-                f"the output kubeconfigs of the stack {stack} has none for the namespace {connection.namespace}: "
-                "add the environment to that stack and bring it up"
-            )
-        return kubeconfigs[connection.namespace]
-    if kind == "config" and stack:
-        try:
-            return _pulumi("config", "get", "kubeconfig", "--stack", stack)
-        except KafkaUnreachableError:
-            if setting is None:
-                raise
-            return setting
-    raise KafkaUnreachableError(f"credentials {connection.credentials!r}: must be stack:<stack> or config:<stack>")
-
-
-def _pulumi(*arguments: str) -> str:
-    command = ["pulumi", "--non-interactive", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PULUMI_SECONDS, check=True)
-    except subprocess.CalledProcessError as error:
-        reason = (error.stderr or error.stdout).strip().splitlines()[-1:]
-        raise KafkaUnreachableError(f"no kubeconfig: `{' '.join(command)}` failed: {' '.join(reason)}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise KafkaUnreachableError(f"no kubeconfig: `{' '.join(command)}`: {error}") from error
-    return done.stdout.strip()
 
 
 class _Link:
@@ -215,7 +174,7 @@ class _Link:
             try:
                 forwards = PortForwards(self._connection.namespace, self._connection.ports, kubeconfig())
                 forwards.open()
-            except (PortForwardError, KafkaUnreachableError) as error:
+            except (PortForwardError, UnreachableError) as error:
                 self._error = KafkaUnreachableError(f"{at}: {error}")
                 raise self._error from error
             self._forwards = forwards

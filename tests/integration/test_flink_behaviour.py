@@ -1,21 +1,18 @@
 """Flink clusters on the real node, once through each scenario that `bench/` repeats and measures."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from local.paths import ROOT
 from local.platform import Target
-from local.progress import run
+from tests.integration.harness import bench
 
 
 def test_nothing_is_lost_when_the_leader_dies_and_a_long_pause_goes_unnoticed(target: Target, tmp_path: Path) -> None:
     """The leading JobManager is killed and no survivor restarts; a TaskManager pauses for 2 s and the job runs on."""
-    harness = [sys.executable, "-m", "bench.rescale", "--name", target.name, "--settings", "ours", "--repeat", "1"]
-    events = ["--events", "jobmanager-killed", "--pause", "2"]
-    run([*harness, *events, "--rate", "500", "--out", tmp_path], cwd=ROOT)
+    once = ["--settings", "ours", "--repeat", "1", "--rate", "500", "--out", tmp_path]
+    bench("rescale", target, *once, "--events", "jobmanager-killed", "--pause", "2")
 
 
 @pytest.mark.parametrize(
@@ -29,5 +26,4 @@ def test_a_job_goes_on_from_its_newest_state_whatever_people_do(
     target: Target, election: str, acts: Sequence[str]
 ) -> None:
     """With the project's defaults; lost, repeated and forgotten claims all show in the results."""
-    harness = [sys.executable, "-m", "bench.state", "--name", target.name, "--high-availability", election]
-    run([*harness, "--acts", *acts], cwd=ROOT)
+    bench("state", target, "--high-availability", election, "--acts", *acts)

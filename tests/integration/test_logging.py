@@ -1,14 +1,12 @@
 """Logs on the real node: what is logged arrives, whatever happens to the pod and the sidecar."""
 
 import json
-import sys
 
 from bench.common.topics import Reader
 from components.kafka.admin import forward
 from local import prove
-from local.paths import ROOT
 from local.platform import Target
-from local.progress import run
+from tests.integration.harness import bench
 
 
 def test_what_flink_logs_is_in_the_topic_with_where_it_comes_from(target: Target) -> None:
@@ -30,5 +28,4 @@ def test_what_flink_logs_is_in_the_topic_with_where_it_comes_from(target: Target
 
 def test_every_line_arrives_though_the_agent_is_killed_and_the_pod_deleted(target: Target) -> None:
     """Those too that tasks log while their JVM stops: the job goes on logging, and counts, to its very end."""
-    harness = [sys.executable, "-m", "bench.logging", "--name", target.name, "--checks", "loss", "--outage", "0"]
-    run([*harness, "--lines", "10000", "--per-second", "1500"], cwd=ROOT)
+    bench("logging", target, "--checks", "loss", "--outage", "0", "--lines", "10000", "--per-second", "1500")

@@ -1,11 +1,14 @@
 """The pull-request check on a real stack: what a real engine's events become, and what is refused."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+import yaml
 
-from local import platform
+from local import platform, pulumi
 from local.platform import Target
 from local.progress import LocalError
 from local.pulumi import Workspace
@@ -30,12 +33,25 @@ def test_a_changed_topic_is_told_and_nothing_else(work: Workspace) -> None:
 
 
 def test_make_preview_refuses_to_lose_protected_data(
+    work: Workspace, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = pulumi.stack_file("dev")
+    document = yaml.safe_load(file.read_text())
+    del document["config"]["streaming-platform:kafka"]["topics"]["dead-letters"]
+    document["config"]["streaming-platform:dataProtection"] = True
+    shutil.copytree(file.parent, tmp_path / "stacks")
+    (tmp_path / "stacks" / file.name).write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(pulumi, "STACK_FILES", tmp_path / "stacks")
+    monkeypatch.setattr(platform, "workspace", Mock(return_value=work))
+    with pytest.raises(LocalError, match="dev must not be applied like this: 1 deletion or replacement of protected"):
+        platform.preview(target, "dev")
+    assert "- **delete `Topic dead-letters`** — its data is lost, and it is protected" in capsys.readouterr().out
+
+
+def test_make_preview_refuses_an_ensemble_that_would_forget(
     work: Workspace, target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shrunk = _with(work, {"zookeeper": {"members": 1}, "dataProtection": True})
-    monkeypatch.setattr(platform, "workspace", Mock(return_value=shrunk))
-    with pytest.raises(LocalError, match="dev must not be applied like this: 2 deletions or replacements of protected"):
+    monkeypatch.setattr(platform, "workspace", Mock(return_value=_with(work, {"zookeeper": {"members": 1}})))
+    with pytest.raises(LocalError, match="dev must not be applied like this: the engine failed; see above"):
         platform.preview(target, "dev")
-    assert (
-        "- **delete `PersistentVolumeClaim data-zookeeper-2`** — its data is lost, and it is" in capsys.readouterr().out
-    )
+    assert "ZooKeeper has 3 members, and cannot become 1 while it holds data" in capsys.readouterr().out

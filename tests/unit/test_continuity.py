@@ -4,8 +4,8 @@ import base64
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
@@ -14,10 +14,11 @@ from pulumi.runtime.rpc import UNKNOWN
 from components import dynamic
 from components.continuity import live
 from components.continuity import resource as module
-from components.continuity.live import ClusterUnreachableError, ask, found
+from components.continuity.live import found
 from components.continuity.resource import Continuity, ContinuityArgs, ContinuityProvider
 from components.continuity.rules import NOTHING, Claim, Found
 from components.kafka.admin import PodConnection
+from components.reach import Kubectl, UnreachableError
 from tests.unit import building
 from tests.unit.recording import record
 
@@ -55,8 +56,8 @@ class Cluster:
         self.holding: Mapping[int, Sequence[str]] | Exception = {}
         self.asked = 0
 
-    def ask(self, namespace: str, kubeconfig: str, *, zookeeper: str, kafka: str) -> Found:
-        assert (namespace, kubeconfig, zookeeper, kafka) == ("dev", "text", "zookeeper", "kafka")
+    def ask(self, at: Kubectl, *, zookeeper: str, kafka: str) -> Found:
+        assert (at.namespace, zookeeper, kafka) == ("dev", "zookeeper", "kafka")
         self.asked += 1
         if isinstance(self.found, Exception):
             raise self.found
@@ -76,12 +77,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     def topics(connection: PodConnection, setting: str | None) -> Generator[Cluster]:
         yield cluster
 
-    def kubeconfig(connection: PodConnection, setting: str | None) -> str:
-        return "text"
-
     monkeypatch.setattr(live, "ask", cluster.ask)
     monkeypatch.setattr(module, "topics", topics)
-    monkeypatch.setattr(module, "kubeconfig_of", kubeconfig)
+    monkeypatch.setattr(module, "kubeconfig_of", Mock(return_value="text"))
     monkeypatch.setattr(dynamic, "_told", set[str]())
     return cluster
 
@@ -154,7 +152,7 @@ def test_fewer_brokers_are_refused_as_long_as_topics_lie_there(provider: Continu
     assert "topics lie on broker 4," in refused(provider, stored(brokers=5), brokers=4)["brokers"]
     cluster.holding = {0: ["events"]}
     assert refused(provider, stored(brokers=5), brokers=3) == {}
-    cluster.holding = ClusterUnreachableError("no")
+    cluster.holding = UnreachableError("no")
     assert "could not be asked" in refused(provider, stored(brokers=5), brokers=3)["brokers"]
 
 
@@ -195,7 +193,7 @@ def test_another_access_mode_is_refused_where_claims_are_shared(provider: Contin
 def test_where_it_cannot_be_asked_the_state_decides_and_that_is_said_once(
     provider: ContinuityProvider, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster.found = ClusterUnreachableError("connection refused")
+    cluster.found = UnreachableError("connection refused")
     assert refused(provider, {}, members=3) == {}
     assert list(refused(provider, stored(), members=3, brokers=3)) == ["members", "brokers"]
     said = capsys.readouterr().err
@@ -231,20 +229,3 @@ def test_without_claims_nothing_holds_data() -> None:
     told = found(objects, zookeeper="zookeeper", kafka="kafka")
     assert (told.members, told.brokers) == (None, None)
     assert found([], zookeeper="zookeeper", kafka="kafka") == NOTHING
-
-
-def test_the_api_server_is_asked_with_the_deployers_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "kubectl"
-    program.write_text(
-        '#!/bin/sh\nread -r text <"$2"; echo "$text $*" >"$0.calls"\n'
-        '[ "$text" = good ] || { echo "error: You must be logged in" >&2; exit 1; }\necho \'{"items": []}\'\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert ask("dev", "good\n", zookeeper="zookeeper", kafka="kafka") == NOTHING
-    assert "--namespace dev" in (tmp_path / "kubectl.calls").read_text()
-    with pytest.raises(ClusterUnreachableError, match="You must be logged in"):
-        ask("dev", "bad\n", zookeeper="zookeeper", kafka="kafka")
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(ClusterUnreachableError, match="kubectl"):
-        ask("dev", "good\n", zookeeper="zookeeper", kafka="kafka")

@@ -1,11 +1,9 @@
 """KafkaTopic against a Kafka in memory. A real one: tests/integration."""
 
 import base64
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,7 +14,7 @@ from pulumi.dynamic import Config, ConfigureRequest
 from components import dynamic
 from components.kafka import topic as module
 from components.kafka import topic_changes
-from components.kafka.admin import KafkaRefusalError, KafkaUnreachableError, PodConnection, TopicState, kubeconfig_of
+from components.kafka.admin import KafkaRefusalError, KafkaUnreachableError, PodConnection, TopicState
 from components.kafka.topic import (
     KafkaTopic,
     TopicArgs,
@@ -468,51 +466,3 @@ def test_a_bug_keeps_its_traceback(provider: TopicProvider, kafka: FakeKafka) ->
     with pytest.raises(ZeroDivisionError):
         provider.create(stored(ORDERS))
     context.abort.assert_not_called()
-
-
-@pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `pulumi` that knows two stacks, and the file in which it notes how it was called."""
-    program = tmp_path / "pulumi"
-    program.write_text(
-        f"#!{sys.executable}\n"
-        "import sys\n"
-        f"open({str(tmp_path / 'calls')!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n"
-        "if sys.argv[-1] == 'organization/p/cluster':\n"
-        '    print(\'{"dev": "of the stack"}\')\n'
-        "elif sys.argv[-1] == 'organization/p/dev':\n"
-        "    print('of the file')\n"
-        "else:\n"
-        "    sys.exit('warning: something\\nerror: no stack named ' + sys.argv[-1] + ' found')\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    return tmp_path / "calls"
-
-
-def test_credentials_are_read_when_needed(pulumi: Path) -> None:
-    def found(credentials: str, setting: str | None, namespace: str = "dev") -> str:
-        return kubeconfig_of(replace(CONNECTION, credentials=credentials, namespace=namespace), setting)
-
-    assert found("stack:organization/p/cluster", None) == "of the stack"
-    assert found("config:organization/p/dev", "of the engine") == "of the file"
-    assert found("config:organization/p/other", "of the engine") == "of the engine"
-    assert pulumi.read_text().splitlines()[:2] == [
-        "--non-interactive stack output kubeconfigs --show-secrets --json --stack organization/p/cluster",
-        "--non-interactive config get kubeconfig --stack organization/p/dev",
-    ]
-    with pytest.raises(KafkaUnreachableError, match="no stack named organization/p/gone found"):
-        found("stack:organization/p/gone", None)
-    with pytest.raises(KafkaUnreachableError, match="no stack named organization/p/gone found"):
-        found("config:organization/p/gone", None)
-    with pytest.raises(KafkaUnreachableError, match="has none for the namespace test"):
-        found("stack:organization/p/cluster", None, namespace="test")
-    for credentials in ("", "stack", "stack:", "config", "file:/x"):
-        with pytest.raises(KafkaUnreachableError, match="must be stack:<stack> or config:<stack>"):
-            found(credentials, None)
-
-
-def test_credentials_without_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(KafkaUnreachableError, match=r"no kubeconfig: `pulumi .*No such file"):
-        kubeconfig_of(CONNECTION, None)

@@ -1,0 +1,174 @@
+"""RunningJob: that the job of a Flink cluster runs, as a resource, so that no update is green while it does not.
+
+A dynamic resource, see components/dynamic.py. It changes nothing itself. A job that does not run is a difference that
+a preview shows, and for which an update waits. The provider is pickled by reference: `RunningJobProvider` keeps its
+name.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from components.dynamic import ToldError, say_once, told
+from components.reach import Kubectl, UnreachableError, kubeconfig_of, kubectl
+
+LIMIT_SECONDS = 300.0  # as long as `make up` waits
+_VAIN_SECONDS = 20.0  # for what waiting alone does not end: a JobManager may be about to start the job again
+_LOOK_SECONDS = 2.0
+_STATUS = "bash /opt/platform/scripts/ready.sh || :"  # components/flink/scripts
+_SAYS = "the job does not run: "
+_ENDED = ("FINISHED", "CANCELED", "the job ended")  # Flink's words, and the state record's once Flink has forgotten it
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningJobArgs:
+    """Which cluster, and who may ask for it: credentials as in components/reach.py."""
+
+    namespace: str
+    cluster: str
+    credentials: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whether the job runs, why it does not, and whether waiting is in vain."""
+
+    runs: bool
+    reason: str = ""
+    in_vain: bool = False
+
+
+class JobError(ToldError):
+    """A job that should run does not. The message says why, and what shows more."""
+
+
+class RunningJob(Resource, module="flink", name="RunningJob"):
+    """See the head of this module."""
+
+    def __init__(self, name: str, args: RunningJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        properties = {"namespace": args.namespace, "cluster": args.cluster, "credentials": args.credentials}
+        super().__init__(RunningJobProvider(), name, properties, opts)
+
+
+class RunningJobProvider(ResourceProvider):
+    """What the engine calls."""
+
+    serialize_as_secret_always = False  # there is no secret in it
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._setting: str | None = req.config.get("kubeconfig")
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        args = _args(_news)
+        return DiffResult(changes=_args(_olds) != args or not self._runs(args), replaces=[])
+
+    @told
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        self._wait(_args(props))
+        return CreateResult("job", _stored(props))
+
+    @told
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        self._wait(_args(_news))
+        return UpdateResult(_stored(_news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        self._runs(_args(props))  # a refresh says it, too
+        return ReadResult(id_, _stored(props), _stored(props))
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Nothing: the cluster is deleted on its own."""
+
+    def _runs(self, args: RunningJobArgs) -> bool:
+        """Whether the job runs, as far as it can be asked."""
+        try:
+            with kubectl(self._kubeconfig(args), args.namespace) as at:
+                job = look(at, args.cluster)
+        except UnreachableError as error:
+            say_once(f"jobs could not be asked whether they run in {args.namespace}: {error}")
+            return True
+        if not job.runs:
+            say_once(_said(args, job))
+        return job.runs
+
+    def _wait(self, args: RunningJobArgs) -> None:
+        with kubectl(self._kubeconfig(args), args.namespace) as at:
+            wait(at, args)
+
+    def _kubeconfig(self, args: RunningJobArgs) -> str:
+        return kubeconfig_of(args.credentials, args.namespace, self._setting)
+
+
+def wait(at: Kubectl, args: RunningJobArgs) -> None:
+    """Wait until the job runs. Raises JobError once waiting is in vain, or took five minutes."""
+    now = time.monotonic()
+    deadline, in_vain_since = now + LIMIT_SECONDS, now
+    while not (job := look(at, args.cluster)).runs:
+        now = time.monotonic()
+        in_vain_since = in_vain_since if job.in_vain else now
+        if now >= min(deadline, in_vain_since + _VAIN_SECONDS):
+            raise JobError(f"{_said(args, job)}; `kubectl -n {args.namespace} logs deploy/{args.cluster}-jobmanager`")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _said(args: RunningJobArgs, job: Job) -> str:
+    return f"Flink {args.cluster}: its job does not run: {job.reason}"
+
+
+def look(at: Kubectl, cluster: str) -> Job:
+    """What Kubernetes and the JobManagers say of a cluster's job. Raises UnreachableError."""
+    selector = f"app.kubernetes.io/instance={cluster}"
+    items = json.loads(at("get", "deployments,pods", "--selector", selector, "--output", "json"))["items"]
+    deployments = {each["metadata"]["name"]: each for each in items if each["kind"] == "Deployment"}
+    leaders = deployments.get(f"{cluster}-jobmanager")
+    # A JobManager is ready while the job runs, whichever of them leads.
+    if leaders and leaders.get("status", {}).get("readyReplicas", 0) > 0:
+        return Job(runs=True)
+    wanted = (f"{cluster}-jobmanager", f"{cluster}-taskmanager")
+    if missing := [name for name in wanted if name not in deployments]:
+        return Job(runs=False, reason=f"there is no Deployment {missing[0]}", in_vain=True)
+    if idle := [name for name, each in deployments.items() if each["spec"].get("replicas") == 0]:
+        return Job(runs=False, reason=f"Deployment {idle[0]} is scaled to 0", in_vain=True)
+    pods = [each for each in items if each["kind"] == "Pod"]
+    reasons = sorted(_reasons(at, pods), key=len, reverse=True)  # whoever led last knows more than the others
+    ended = [reason for reason in reasons if any(part.startswith(_ENDED) for part in reason.split("; "))]
+    return Job(runs=False, reason=(ended or reasons or ["no JobManager is ready"])[0], in_vain=bool(ended))
+
+
+def _reasons(at: Kubectl, pods: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the pods say of why the job does not run."""
+    for pod in pods:
+        name, role = pod["metadata"]["name"], pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        for status in pod.get("status", {}).get("containerStatuses", []):
+            waiting = status["state"].get("waiting", {})
+            if waiting.get("reason"):
+                yield ": ".join(filter(None, [f"pod {name}", waiting["reason"], waiting.get("message")]))
+            elif role == status["name"] == "jobmanager" and "running" in status["state"]:
+                with suppress(UnreachableError):  # it is just going
+                    said = at("exec", name, "--container", role, "--", "bash", "-c", _STATUS)
+                    yield said.strip().removeprefix(_SAYS)
+
+
+def _args(properties: Mapping[str, Any]) -> RunningJobArgs:
+    return RunningJobArgs(
+        namespace=properties["namespace"], cluster=properties["cluster"], credentials=properties["credentials"]
+    )
+
+
+def _stored(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own part of the properties; the SDK adds to it."""
+    return {key: value for key, value in properties.items() if not key.startswith("__")}
