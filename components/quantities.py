@@ -8,6 +8,10 @@ import math
 
 _BINARY = ("Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("m", "", "k", "M", "G")
+_UNITS = {
+    **{"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60},
+    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18},
+}
 
 
 def mib(mebibytes: int) -> str:
@@ -23,6 +27,14 @@ def cores(cpus: float) -> str:
 def thousands(count: int) -> str:
     """The quantity of a plain number, for example 10000 -> `10k`."""
     return _canonical(count * 1000, 1000, _DECIMAL)
+
+
+def number(quantity: str) -> float:
+    """The plain number of a quantity, for example `500m` -> 0.5, `16Gi`, `2`. Raises ValueError."""
+    for unit, factor in _UNITS.items():
+        if quantity.endswith(unit):
+            return float(quantity[: -len(unit)]) * factor
+    return float(quantity)
 
 
 def jemalloc_arenas(cpu_limit: float) -> int:

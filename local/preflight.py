@@ -11,7 +11,7 @@ from local.images.registry import silence as registry_silence
 from local.kube import field
 from local.paths import private, write
 from local.progress import LocalError, run, say, warn
-from local.room import Finding, capacity, least_capacity, usable, volumes
+from local.room import Finding, capacity, least_capacity, usable
 from stacks.settings import EnvironmentSettings
 
 OLDEST_MINOR = 30  # HPA on ContainerResource metrics is stable since Kubernetes 1.30
@@ -57,7 +57,6 @@ def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> Non
         _guard("API server", lambda: api_version(json.loads(ask("version", "-o", "json")))),
         _guard("rights", lambda: rights(ask)),
         _guard("storage class", lambda: storage(items("storageclasses"), items("nodes"), settings)),
-        _guard("volumes", lambda: volumes(_claims(ask, settings), items("storageclasses"), settings)),
         _guard("metrics API", lambda: metrics(items("apiservices"))),
         _guard("capacity", lambda: capacity(items("nodes"), items("pods", "-A"), settings)),
         _guard("images", lambda: registry(settings)),
@@ -70,31 +69,20 @@ def check(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> Non
 
 
 def check_change(kubectl: Path, kubeconfig: Path, settings: EnvironmentSettings) -> None:
-    """Whether a cluster that carries the platform can carry it with these settings.
-
-    Says what will have to wait. Raises LocalError with the remedies where an update would be refused half-way.
-    """
+    """Say what will have to wait where a cluster that carries the platform has no room for these settings."""
     ask = _asking(kubectl, kubeconfig)
 
     def items(*words: str) -> list[dict[str, Any]]:
         return json.loads(ask("get", *words, "-o", "json"))["items"]
 
-    findings = [
-        _guard("volumes", lambda: volumes(_claims(ask, settings), items("storageclasses"), settings)),
-        _guard("capacity", lambda: least_capacity(items("nodes"), items("pods", "-A"), settings)),
-    ]
-    for finding in findings:
-        if finding.verdict == "warning":
-            warn(f"{finding.subject}: {finding.text}")
-    _refuse(f"{settings.environment} cannot be changed like this, nothing was changed", findings)
+    finding = _guard("capacity", lambda: least_capacity(items("nodes"), items("pods", "-A"), settings))
+    if finding.verdict == "warning":
+        warn(f"{finding.subject}: {finding.text}")
+    _refuse(f"{settings.environment} cannot be changed like this, nothing was changed", [finding])
 
 
 def _asking(kubectl: Path, kubeconfig: Path) -> Callable[..., str]:
     return lambda *words: run([kubectl, "--kubeconfig", kubeconfig, "--request-timeout=10s", *words])
-
-
-def _claims(ask: Callable[..., str], settings: EnvironmentSettings) -> list[dict[str, Any]]:
-    return json.loads(ask("get", "persistentvolumeclaims", "-n", settings.environment, "-o", "json"))["items"]
 
 
 def _refuse(what: str, findings: Sequence[Finding]) -> None:

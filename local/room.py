@@ -1,17 +1,13 @@
-"""Whether nodes have room for what a stack asks for, and whether its volumes can become what it asks for."""
+"""Whether nodes have room for what a stack asks for."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from components.quantities import number
 from local.kube import field
 from stacks.settings import EnvironmentSettings
 
-_UNITS = {
-    **{"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50},
-    **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15},
-}
 _REPELLING = ("NoSchedule", "NoExecute")  # taints of nodes that our pods keep away from
 
 
@@ -22,14 +18,6 @@ class Finding:
     subject: str
     verdict: str  # ok, warning, failed
     text: str
-
-
-def quantity(text: str) -> float:
-    """Parse a Kubernetes quantity (`500m`, `16Gi`, `2`) into its plain number."""
-    for unit, factor in _UNITS.items():
-        if text.endswith(unit):
-            return float(text[: -len(unit)]) * factor
-    return float(text)
 
 
 def usable(nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -62,8 +50,8 @@ def free(
     nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
 ) -> tuple[float, float]:
     """Cores and bytes that pods of other namespaces leave free on the nodes that take ours."""
-    cpu = sum(quantity(n["status"]["allocatable"]["cpu"]) for n in usable(nodes))
-    memory = sum(quantity(n["status"]["allocatable"]["memory"]) for n in usable(nodes))
+    cpu = sum(number(n["status"]["allocatable"]["cpu"]) for n in usable(nodes))
+    memory = sum(number(n["status"]["allocatable"]["memory"]) for n in usable(nodes))
     for pod in pods:
         if pod["metadata"]["namespace"] == settings.environment:
             continue  # asked for by the settings
@@ -71,8 +59,8 @@ def free(
             continue
         sidecars = [c for c in pod["spec"].get("initContainers", []) if c.get("restartPolicy") == "Always"]
         for container in [*pod["spec"]["containers"], *sidecars]:
-            cpu -= quantity(field(container, "resources", "requests", "cpu", default="0"))
-            memory -= quantity(field(container, "resources", "requests", "memory", default="0"))
+            cpu -= number(field(container, "resources", "requests", "cpu", default="0"))
+            memory -= number(field(container, "resources", "requests", "memory", default="0"))
     return cpu, memory
 
 
@@ -115,38 +103,3 @@ def _compared(
     )
     # To a thousandth of a core, as Kubernetes counts.
     return round(cpu, 3) >= round(asked_cpu, 3) and memory >= asked_mib * 2**20, text
-
-
-def volumes(
-    claims: Sequence[Mapping[str, Any]], classes: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
-) -> Finding:
-    """Whether the claims that are there can become as large as the settings ask: none shrinks, and few classes grow."""
-    grows = {str(c["metadata"]["name"]): bool(c.get("allowVolumeExpansion")) for c in classes}
-    there = {str(claim["metadata"]["name"]): claim for claim in claims}
-    wrong: dict[str, str] = {}
-    for name, setting, asked in _sizes(settings):
-        if name not in there:
-            continue
-        has = math.ceil(quantity(there[name]["spec"]["resources"]["requests"]["storage"]) / 2**20)
-        volume_class = str(field(there[name], "spec", "storageClassName", default="(none)"))
-        if asked < has:
-            wrong[setting] = f"{setting}: {asked} is below what {name} has, {has}, and no volume shrinks: set {has}"
-        elif asked > has and not grows.get(volume_class):
-            wrong[setting] = (
-                f"{setting}: {asked} is above what {name} has, {has}, and volumes of the storage class {volume_class} "
-                f"cannot grow: set {has}, or allow it there (allowVolumeExpansion: true) if its driver can"
-            )
-    if wrong:
-        return Finding("volumes", "failed", "; ".join(wrong.values()))
-    return Finding("volumes", "ok", "those that are there are as asked for, or can grow")
-
-
-def _sizes(settings: EnvironmentSettings) -> Iterator[tuple[str, str, int]]:
-    """Each claim of an environment, the setting of its size, and its size in MiB."""
-    for n in range(settings.zookeeper.members):
-        yield f"data-zookeeper-{n}", "zookeeper.storageMib", settings.zookeeper.storage_mib
-    for n in range(settings.kafka.brokers):
-        yield f"data-kafka-{n}", "kafka.storageMib", settings.kafka.storage_mib
-    for name, cluster in settings.flink.clusters.items():
-        if cluster.s3 is None:
-            yield f"{name}-data", f"flink.clusters.{name}.storageMib", cluster.storage_mib

@@ -57,6 +57,7 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
             storage_class=settings.storage.class_name,
             access_mode=settings.storage.access_mode,
             shared=[f"{name}-data" for name, cluster in settings.flink.clusters.items() if not cluster.s3],
+            sizes=_sizes(settings),
             zookeeper=_ZOOKEEPER,
             connection=connection,
         ),
@@ -181,6 +182,14 @@ def _topics(settings: EnvironmentSettings, connection: PodConnection, kafka: Kaf
         )
         for name, topic in settings.topics.items()
     ]
+
+
+def _sizes(settings: EnvironmentSettings) -> Mapping[str, int]:
+    """Each claim of an environment, and its size in MiB."""
+    members = {f"data-{_ZOOKEEPER}-{n}": settings.zookeeper.storage_mib for n in range(settings.zookeeper.members)}
+    brokers = {f"data-{_KAFKA}-{n}": settings.kafka.storage_mib for n in range(settings.kafka.brokers)}
+    clusters = settings.flink.clusters.items()
+    return members | brokers | {f"{name}-data": each.storage_mib for name, each in clusters if each.s3 is None}
 
 
 def _credentials(settings: EnvironmentSettings) -> str:

@@ -1,12 +1,14 @@
 """Asking the cluster what an environment's data lies in."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.continuity.rules import Claim, Found, members_of
 from components.names import PROJECT
-from components.reach import Kubectl
+from components.quantities import number
+from components.reach import Kubectl, UnreachableError
 
 
 def ask(at: Kubectl, *, zookeeper: str, kafka: str) -> Found:
@@ -55,4 +57,19 @@ def _claim(claim: Mapping[str, Any]) -> Claim:
         name=claim["metadata"]["name"],
         storage_class=spec.get("storageClassName"),
         access_modes=tuple(spec["accessModes"]),
+        mib=math.ceil(number(spec["resources"]["requests"]["storage"]) / 2**20),
     )
+
+
+def stuck(at: Kubectl, claims: Iterable[Claim], sizes: Mapping[str, int]) -> Mapping[str, str]:
+    """The claims that are to grow and cannot, and what the API server says when it is asked without doing it."""
+    said: dict[str, str] = {}
+    for claim in claims:
+        mib = sizes.get(claim.name, claim.mib)
+        if mib > claim.mib:
+            grown = json.dumps({"spec": {"resources": {"requests": {"storage": f"{mib}Mi"}}}})
+            try:
+                at("patch", "persistentvolumeclaim", claim.name, "--patch", grown, "--dry-run=server")
+            except UnreachableError as error:
+                said[claim.name] = str(error)
+    return said

@@ -40,6 +40,7 @@ class ContinuityArgs:
     storage_class: str | None
     access_mode: str
     shared: Sequence[str]
+    sizes: Mapping[str, int]
     zookeeper: str
     connection: PodConnection
 
@@ -56,6 +57,7 @@ class Continuity(Resource, module="platform", name="Continuity"):
             "storageClass": args.storage_class or "",
             "accessMode": args.access_mode,
             "shared": list(args.shared),
+            "sizes": dict(args.sizes),
             "zookeeper": args.zookeeper,
             "connection": args.connection.to_properties(),
         }
@@ -76,12 +78,12 @@ class ContinuityProvider(ResourceProvider):
         if asked == state:  # nothing that holds data is about to change
             return CheckResult(news, [])
         connection = PodConnection.from_properties(news["connection"])
-        found = self._found(connection, news["zookeeper"])
+        found, stuck = self._found(connection, news["zookeeper"], asked)
         before = found.brokers if found else state and state.brokers
         holding = None
         if before and asked.brokers < before and controllers(asked.brokers) == controllers(before):
             holding = self._holding(replace(connection, brokers=before))
-        failures = problems(asked, state, found, holding)
+        failures = problems(asked, state, found, holding, stuck)
         return CheckResult(news, [CheckFailure(name, text) for name, text in failures])
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
@@ -99,17 +101,19 @@ class ContinuityProvider(ResourceProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Nothing: what it speaks of is deleted on its own."""
 
-    def _found(self, connection: PodConnection, zookeeper: str) -> Found | None:
+    def _found(self, connection: PodConnection, zookeeper: str, asked: Asked) -> tuple[Found | None, Mapping[str, str]]:
+        """What there is, and which of its claims cannot become what is asked for."""
         try:
             kubeconfig = kubeconfig_of(connection.credentials, connection.namespace, self._setting)
             with kubectl(kubeconfig, connection.namespace) as at:
-                return live.ask(at, zookeeper=zookeeper, kafka=connection.stateful_set)
+                found = live.ask(at, zookeeper=zookeeper, kafka=connection.stateful_set)
+                return found, live.stuck(at, found.claims, asked.sizes)
         except ToldError as error:
             say_once(
                 f"the cluster could not be asked what there is in {connection.namespace} ({error}): numbers of members "
                 "and brokers were compared with Pulumi's state alone"
             )
-            return None
+            return None, {}
 
     def _holding(self, connection: PodConnection) -> Mapping[int, Sequence[str]] | None:
         try:
@@ -130,6 +134,7 @@ def _asked(properties: Mapping[str, Any]) -> Asked:
         storage_class=properties["storageClass"] or None,
         access_mode=properties["accessMode"],
         shared=tuple(properties["shared"]),
+        sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},  # state of before has none
     )
 
 

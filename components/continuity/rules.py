@@ -19,6 +19,8 @@ class Asked:
     cluster_id: str | None
     storage_class: str | None
     access_mode: str
+    sizes: Mapping[str, int]
+    """Each claim's name, and its size in MiB."""
     shared: tuple[str, ...] = ()
     """The claims that many pods mount, those of Flink clusters: the access mode is theirs."""
 
@@ -30,6 +32,8 @@ class Claim:
     name: str
     storage_class: str | None
     access_modes: tuple[str, ...]
+    mib: int
+    """The size that was asked for last."""
 
     @property
     def of_a_set(self) -> bool:
@@ -65,12 +69,17 @@ def majorities_meet(before: int, after: int) -> bool:
 
 
 def problems(
-    asked: Asked, state: Asked | None, found: Found | None, holding: Mapping[int, Sequence[str]] | None
+    asked: Asked,
+    state: Asked | None,
+    found: Found | None,
+    holding: Mapping[int, Sequence[str]] | None,
+    stuck: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with what is asked for.
 
     `state` is what the last update asked for, None if none is known; `found` is what there is, None if it could not be
-    asked, and goes before the state. `holding` are the topics on each broker, None if Kafka could not be asked.
+    asked, and goes before the state. `holding` are the topics on each broker, None if Kafka could not be asked. `stuck`
+    are the claims that cannot grow, and what the API server says.
     """
     members = found.members if found else state and state.members
     brokers = found.brokers if found else state and state.brokers
@@ -80,6 +89,8 @@ def problems(
         yield "brokers", text
     if found and found.cluster_id and (text := _cluster_id_problem(asked, state, found.cluster_id)):
         yield "clusterId", text
+    sizes = {setting: text for claim in (found.claims if found else ()) for setting, text in _size(claim, asked, stuck)}
+    yield from (("sizes", text) for text in sizes.values())
     for claim in found.claims if found else ():
         if claim.name not in asked.shared and not claim.of_a_set:
             continue  # left by a cluster that is gone: nothing is made anew of it
@@ -87,6 +98,23 @@ def problems(
             yield "storageClass", _claim_problem(claim, "class", claim.storage_class, asked.storage_class)
         if claim.name in asked.shared and asked.access_mode not in claim.access_modes:
             yield "accessMode", _claim_problem(claim, "accessMode", ", ".join(claim.access_modes), asked.access_mode)
+
+
+def _size(claim: Claim, asked: Asked, stuck: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The setting of a claim's size and what is wrong with it, if anything."""
+    wanted = asked.sizes.get(claim.name, claim.mib)
+    of, _, _ = claim.name.removeprefix("data-").rpartition("-")
+    setting = f"{of}.storageMib" if claim.of_a_set else f"flink.clusters.{of}.storageMib"
+    if wanted < claim.mib:
+        text = f"is below what {claim.name} has, {claim.mib}, and no volume shrinks: set {claim.mib}"
+        yield setting, f"{setting}: {wanted} {text}"
+    elif wanted > claim.mib and claim.name in stuck:
+        yield (
+            setting,
+            f"{setting}: {wanted} is above what {claim.name} has, {claim.mib}, and volumes of the storage class "
+            f"{claim.storage_class or '(none)'} cannot grow ({stuck[claim.name]}): set {claim.mib}, or allow it there "
+            "(allowVolumeExpansion: true) if its driver can",
+        )
 
 
 def _members_problem(before: int, after: int) -> str | None:

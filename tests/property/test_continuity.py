@@ -11,7 +11,9 @@ SIZES = st.integers(1, 7)
 
 
 def asked(members: int = 3, brokers: int = 3) -> Asked:
-    return Asked(members=members, brokers=brokers, cluster_id="id", storage_class=None, access_mode="ReadWriteOnce")
+    return Asked(
+        members=members, brokers=brokers, cluster_id="id", storage_class=None, access_mode="ReadWriteOnce", sizes={}
+    )
 
 
 def _majorities(size: int) -> list[set[int]]:
@@ -24,7 +26,7 @@ def test_what_is_admitted_loses_nothing(before: int, after: int) -> None:
     no two leaders while members restart one by one."""
     safe = all(old & new for old in _majorities(before) for new in _majorities(after))
     assert majorities_meet(before, after) == safe
-    refused = [text for name, text in problems(asked(after), asked(before), None, None) if name == "members"]
+    refused = [text for name, text in problems(asked(after), asked(before), None, None, {}) if name == "members"]
     assert bool(refused) == (not safe)
 
 
@@ -37,7 +39,7 @@ def test_no_step_between_odd_numbers_is_safe(before: int, after: int) -> None:
 def test_brokers_keep_their_voters_and_their_topics(
     before: int, after: int, holding: dict[int, list[str]] | None
 ) -> None:
-    found = list(problems(asked(brokers=after), asked(brokers=before), None, holding))
+    found = list(problems(asked(brokers=after), asked(brokers=before), None, holding, {}))
     if controllers(before) != controllers(after):
         assert [name for name, _ in found] == ["brokers"]
     elif after >= before:
@@ -52,8 +54,8 @@ def test_what_is_there_goes_before_what_the_state_says(
     state: int, there: int, after: int, brokers: int, other: int
 ) -> None:
     found = Found(members=there, brokers=brokers, cluster_id=None)
-    by_state = list(problems(asked(after, brokers), asked(state, other), found, {}))
-    assert by_state == list(problems(asked(after, brokers), None, found, {}))
+    by_state = list(problems(asked(after, brokers), asked(state, other), found, {}, {}))
+    assert by_state == list(problems(asked(after, brokers), None, found, {}, {}))
     assert bool(by_state) == (not majorities_meet(there, after))
     # Where nothing holds data, any number will do, whatever the state says.
-    assert list(problems(asked(after, brokers), asked(state, other), NOTHING, None)) == []
+    assert list(problems(asked(after, brokers), asked(state, other), NOTHING, None, {})) == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.quantities import cores, jemalloc_arenas, mib
+from components.quantities import cores, jemalloc_arenas, mib, number
 
 # The form in which apimachinery's Quantity prints itself: an integer and the largest suffix that leaves it whole.
 BINARY = {"Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6}
@@ -19,16 +19,16 @@ def split(quantity: str) -> tuple[int, str]:
 
 @given(st.integers(min_value=1, max_value=1 << 40))
 def test_mib_is_the_same_number_of_bytes_with_the_largest_suffix(mebibytes: int) -> None:
-    number, suffix = split(mib(mebibytes))
-    assert number * BINARY[suffix] == mebibytes * 1024**2
-    assert number % 1024 != 0 or suffix == "Ei"
+    value, suffix = split(mib(mebibytes))
+    assert value * BINARY[suffix] == mebibytes * 1024**2
+    assert value % 1024 != 0 or suffix == "Ei"
 
 
 @given(st.integers(min_value=1, max_value=1 << 40))
 def test_cores_are_the_same_number_of_thousandths_with_the_largest_suffix(thousandths: int) -> None:
-    number, suffix = split(cores(thousandths / 1000))
-    assert number * DECIMAL[suffix] == thousandths
-    assert number % 1000 != 0 or suffix == "G"
+    value, suffix = split(cores(thousandths / 1000))
+    assert value * DECIMAL[suffix] == thousandths
+    assert value % 1000 != 0 or suffix == "G"
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,16 @@ def test_negative_quantities_are_refused(number: int) -> None:
 def test_more_cpu_never_means_fewer_arenas(one: float, other: float) -> None:
     fewer, more = sorted((one, other))
     assert 1 <= jemalloc_arenas(fewer) <= jemalloc_arenas(more)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("500m", 0.5), ("2", 2), ("16Gi", 16 * 2**30), ("1500Mi", 1500 * 2**20), ("3k", 3000), ("0", 0)],
+)
+def test_what_the_api_server_returns_is_read(text: str, value: float) -> None:
+    assert number(text) == value
+
+
+@given(st.integers(min_value=0, max_value=1 << 40))
+def test_what_is_written_is_read_back(mebibytes: int) -> None:
+    assert number(mib(mebibytes)) == mebibytes * 2**20

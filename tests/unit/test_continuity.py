@@ -1,7 +1,7 @@
 """Continuity: what the cluster says, what is refused, and what happens where it cannot be asked. Live: integration."""
 
 import base64
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -32,6 +32,7 @@ ARGS = ContinuityArgs(
     storage_class=None,
     access_mode="ReadWriteOnce",
     shared=["claims-data"],
+    sizes={"data-zookeeper-0": 1024, "data-kafka-0": 1024, "claims-data": 1024},
     zookeeper="zookeeper",
     connection=CONNECTION,
 )
@@ -40,7 +41,8 @@ PICKLED = base64.b64decode(PROPERTIES.pop("__provider"))
 
 
 def claims(*names: str, storage_class: str = "standard") -> tuple[Claim, ...]:
-    return tuple(Claim(name=name, storage_class=storage_class, access_modes=("ReadWriteOnce",)) for name in names)
+    modes = ("ReadWriteOnce",)
+    return tuple(Claim(name=name, storage_class=storage_class, access_modes=modes, mib=1024) for name in names)
 
 
 RUNNING = Found(
@@ -63,6 +65,10 @@ class Cluster:
             raise self.found
         return self.found
 
+    def stuck(self, at: Kubectl, claims: Iterable[Claim], sizes: Mapping[str, int]) -> Mapping[str, str]:
+        assert at.namespace == "dev"
+        return {claim.name: "forbidden" for claim in claims if claim.storage_class == "standard"}
+
     def placement(self) -> Mapping[int, Sequence[str]]:
         if isinstance(self.holding, Exception):
             raise self.holding
@@ -78,6 +84,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         yield cluster
 
     monkeypatch.setattr(live, "ask", cluster.ask)
+    monkeypatch.setattr(live, "stuck", cluster.stuck)
     monkeypatch.setattr(module, "topics", topics)
     monkeypatch.setattr(module, "kubeconfig_of", Mock(return_value="text"))
     monkeypatch.setattr(dynamic, "_told", set[str]())
@@ -188,6 +195,49 @@ def test_another_access_mode_is_refused_where_claims_are_shared(provider: Contin
     reason = refused(provider, stored(), accessMode="ReadWriteMany")["accessMode"]
     assert reason.startswith("claims-data has accessMode ReadWriteOnce")
     assert refused(provider, stored(), accessMode="ReadWriteMany", shared=[]) == {}
+
+
+def test_a_claim_that_cannot_become_what_is_asked_for_is_refused_with_its_setting(
+    provider: ContinuityProvider, cluster: Cluster
+) -> None:
+    larger, smaller = {"data-kafka-0": 2048.0, "claims-data": 1024.0}, {"data-kafka-0": 1024.0, "claims-data": 512.0}
+    assert refused(provider, stored(), sizes=smaller)["sizes"] == (
+        "flink.clusters.claims.storageMib: 512 is below what claims-data has, 1024, and no volume shrinks: set 1024"
+    )
+    reason = refused(provider, stored(), sizes=larger)["sizes"]
+    assert reason.startswith("kafka.storageMib: 2048 is above what data-kafka-0 has, 1024, and volumes of the storage ")
+    assert "class standard cannot grow (forbidden): set 1024, or allow it there" in reason
+    cluster.found = replace(RUNNING, claims=claims("data-kafka-0", storage_class="grows"))
+    assert refused(provider, stored(), sizes=larger) == {}
+
+
+def test_a_setting_of_many_claims_is_refused_once(provider: ContinuityProvider, cluster: Cluster) -> None:
+    names = [f"data-zookeeper-{n}" for n in range(3)]
+    cluster.found = replace(RUNNING, members=3, claims=claims(*names))
+    sizes = dict.fromkeys(names, 512.0)
+    failures = provider.check(stored(members=3), stored(members=3, sizes=sizes)).failures
+    assert [failure.property for failure in failures] == ["sizes"]
+
+
+def test_state_of_before_has_no_sizes(provider: ContinuityProvider, cluster: Cluster) -> None:
+    olds = {key: value for key, value in stored().items() if key != "sizes"}
+    assert refused(provider, olds) == {}
+    assert cluster.asked == 1
+
+
+class Refusing(Kubectl):
+    """kubectl on which claims do not grow."""
+
+    def __call__(self, *words: str) -> str:
+        assert words[:2] == ("patch", "persistentvolumeclaim")
+        assert words[-1] == "--dry-run=server"
+        assert '"2048Mi"' in words[4]
+        raise UnreachableError("the storageclass that provisions the pvc must support resize")
+
+
+def test_the_api_server_is_asked_whether_a_claim_can_grow() -> None:
+    said = live.stuck(Refusing("dev", "file"), claims("a", "b", "c"), {"a": 2048, "b": 512})
+    assert said == {"a": "the storageclass that provisions the pvc must support resize"}
 
 
 def test_where_it_cannot_be_asked_the_state_decides_and_that_is_said_once(

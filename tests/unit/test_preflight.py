@@ -41,14 +41,6 @@ def _class(name: str, *, default: bool) -> dict[str, Any]:
     return {"metadata": {"name": name, "annotations": {key: "true"} if default else {}}}
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("500m", 0.5), ("2", 2), ("16Gi", 16 * 2**30), ("1500Mi", 1500 * 2**20), ("3k", 3000), ("0", 0)],
-)
-def test_quantities(text: str, number: float) -> None:
-    assert room.quantity(text) == number
-
-
 @pytest.mark.parametrize(("minor", "verdict"), [("29", "failed"), ("30", "ok"), ("34+", "ok")])
 def test_api_version(minor: str, verdict: str) -> None:
     version = {"serverVersion": {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}.0"}}
@@ -171,31 +163,3 @@ def test_the_least_that_is_asked_for_is_counted_where_a_platform_runs() -> None:
     assert tight.text.startswith(
         "free 1.20 CPU, 16.0 GiB; asked for, autoscalers at minimum: 1.21 CPU, 6.2 GiB: some pods"
     )
-
-
-def _claim(name: str, size: str, volume_class: str = "local-path") -> dict[str, Any]:
-    spec = {"storageClassName": volume_class, "resources": {"requests": {"storage": size}}}
-    return {"metadata": {"name": name}, "spec": spec}
-
-
-@pytest.mark.parametrize(
-    ("claims", "says"),
-    [
-        ([_claim("data-kafka-0", "20480Mi"), _claim("claims-data", "10Gi"), _claim("data-zookeeper-2", "2Gi")], ""),
-        ([_claim("data-kafka-0", "30Gi")], "kafka.storageMib: 20480 is below what data-kafka-0 has, 30720"),
-        (
-            [_claim("claims-data", "5Gi")],
-            "flink.clusters.claims.storageMib: 10240 is above what claims-data has, 5120, and volumes of the storage "
-            "class local-path cannot grow: set 5120, or allow it there",
-        ),
-        ([_claim("data-zookeeper-0", "1Gi"), _claim("data-zookeeper-1", "1Gi")], "zookeeper.storageMib: 2048 is above"),
-        ([_claim("claims-data", "5Gi", "grows")], ""),
-        ([_claim("others", "1Gi")], ""),
-    ],
-)
-def test_volumes_that_cannot_become_what_is_asked_for_are_refused(claims: list[dict[str, Any]], says: str) -> None:
-    classes = [_class("local-path", default=True), {**_class("grows", default=False), "allowVolumeExpansion": True}]
-    finding = room.volumes(claims, classes, _settings())
-    assert finding.verdict == ("failed" if says else "ok")
-    assert says in finding.text
-    assert finding.text.count("; ") == 0
