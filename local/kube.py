@@ -2,6 +2,7 @@
 
 import json
 import re
+import select
 import subprocess
 import urllib.request
 from collections.abc import Generator
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from local.progress import LocalError, run
+
+_LIMIT_SECONDS = 600  # longer than any of our --timeout: a stream that never ends must not hold a command for ever
+_FORWARD_SECONDS = 90  # longer than kubectl's own minute for a pod to run
 
 
 def field(document: Any, *path: str, default: Any = None) -> Any:
@@ -35,8 +39,8 @@ class Kube:
         return [str(self.bin / "kubectl"), "--kubeconfig", str(self.kubeconfig), "-n", self.namespace, *words]
 
     def run(self, *words: str, stdin: str | None = None) -> str:
-        """Run kubectl and return what it prints. Raises LocalError when it fails."""
-        return run(self.words(*words), stdin=stdin)
+        """Run kubectl and return what it prints. Raises LocalError when it fails, or does not end in ten minutes."""
+        return run(self.words(*words), stdin=stdin, timeout=_LIMIT_SECONDS)
 
     def get(self, *words: str) -> dict[str, Any]:
         """`kubectl get` as parsed JSON; an object that is not there is empty."""
@@ -55,9 +59,11 @@ class Kube:
         child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             assert child.stdout
-            first = child.stdout.readline()
+            ready, _, _ = select.select([child.stdout], [], [], _FORWARD_SECONDS)
+            first = child.stdout.readline() if ready else f"nothing within {_FORWARD_SECONDS} s"
             found = re.search(r"127\.0\.0\.1:(\d+)", first)
             if not found:
+                child.kill()
                 raise LocalError(f"no port-forward to {target}: {first}{child.stdout.read()}")
             yield f"127.0.0.1:{found[1]}"
         finally:

@@ -12,16 +12,21 @@ from local.progress import LocalError, run
 
 _MARK = "bench-rescale"  # the comment of our iptables rules
 
-# The image has bash, and neither ps nor pgrep. Prints when it was sent (seconds since 1970), or nothing. With a time
+# The image has bash, and neither ps nor pgrep. Prints when it is sent (seconds since 1970), or nothing. It is sent once
+# this shell has ended, as a container that ends under a running exec may leave kubectl waiting for ever. With a time
 # the JVM goes on after it: a second command would come late.
 _SIGNAL = """
 for file in /proc/[0-9]*/comm; do
   read -r name <"$file" || continue
   pid=${file//[!0-9]/}
-  if [ "$name" = java ] && [ "$pid" != 1 ]; then
-    now=$EPOCHREALTIME
-    kill -"$1" "$pid" && echo "$now"
-    [ -z "$2" ] || { sleep "$2"; kill -CONT "$pid"; }
+  if [ "$name" = java ] && [ "$pid" != 1 ] && kill -0 "$pid"; then
+    micros=$((${EPOCHREALTIME/./} + 200000))
+    {
+      while ((${EPOCHREALTIME/./} < micros)); do read -rt 0.001 <> <(:); done
+      kill -"$1" "$pid"
+      [ -z "$2" ] || { sleep "$2"; kill -CONT "$pid"; }
+    } >/dev/null 2>&1 <&- &
+    echo "${micros::-6}.${micros: -6}"
   fi
 done 2>/dev/null
 """
