@@ -8,6 +8,10 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
 
 from bench.common.cluster import bench_cluster
 from bench.common.flink import Flink, wait_for
@@ -87,11 +91,11 @@ def _ensemble_lost(scene: Scene, ledger: Ledger) -> None:
 
 
 def _job_managers_lost(scene: Scene, ledger: Ledger) -> None:
-    """All JobManagers die at once, and an old checkpoint's time is made the newest."""
+    """All JobManagers die at once, and, on a volume, an old checkpoint's time is made the newest."""
     ledger.send(_RECORDS)
-    _in_volume(
-        scene, f"mkdir -p {_DATA}/checkpoints/{'0' * 32}/chk-1 && touch {_DATA}/checkpoints/{'0' * 32}/chk-1/_metadata"
-    )
+    if not scene.on_s3:
+        old = f"{_DATA}/checkpoints/{'0' * 32}/chk-1"
+        _in_volume(scene, f"mkdir -p {old} && touch {old}/_metadata")
     scene.replace_job_managers()
 
 
@@ -107,7 +111,8 @@ def _unreadable(scene: Scene, ledger: Ledger) -> None:
 def _missing(scene: Scene, ledger: Ledger) -> None:
     """A state to start from that is not there, and a version whose main method fails: both say so, and lose nothing."""
     ledger.send(_RECORDS)
-    nowhere = f"file://{_DATA}/savepoints/savepoint-none"
+    root = scene.settings["s3"]["path"] if scene.on_s3 else f"file://{_DATA}"
+    nowhere = f"{root}/savepoints/savepoint-none"
     say(f"    said: {scene.apply_in_vain('no completed savepoint', restoreFrom=nowhere)}")
     arguments = [*scene.cluster()["arguments"], "--no-such-argument", "1"]
     say(f"    said: {scene.apply_in_vain('--no-such-argument', arguments=arguments)[-200:]}")
@@ -123,6 +128,9 @@ def _savepoint_on_stop(scene: Scene, ledger: Ledger) -> None:
     scene.apply(configuration={})
     if int(_in_volume(scene, count)) <= before:
         raise LocalError("no savepoint was taken")
+
+
+_ON_A_VOLUME = ("unreadable", "savepoint-on-stop")
 
 
 def _in_volume(scene: Scene, script: str) -> str:
@@ -149,15 +157,17 @@ def _run(arguments: argparse.Namespace) -> int:
     problems: list[str] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
         flink = stack.enter_context(Flink(added.at, CLUSTER))
-        scene = Scene(added=added, flink=flink, settings={"highAvailability": arguments.high_availability})
+        settings = {"highAvailability": arguments.high_availability, **arguments.settings}
+        scene = Scene(added=added, flink=flink, settings=settings)
         scene.apply()
-        directory = f"{_DATA}/payloads/{CLUSTER}"
-        prove.write_payloads(added.at, CLUSTER, directory, [64 + 7 * n for n in range(prove.PAYLOADS)])
         bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
         reader = stack.enter_context(Reader(bootstrap, committed=True))
-        ledger = Ledger(reader=reader, bootstrap=bootstrap, source=SOURCE, sink=SINK, directory=directory)
+        ledger = Ledger(reader=reader, bootstrap=bootstrap, source=SOURCE, sink=SINK)
         ledger.send(_RECORDS)
         for act in arguments.acts:
+            if scene.on_s3 and act in _ON_A_VOLUME:
+                say(f"\n  {act}: not on S3, as it changes files of the volume")
+                continue
             if wrong := ledger.settle():
                 raise LocalError(f"before {act}: {wrong}")
             say(f"\n  {act}: {ACTS[act].__doc__}")
@@ -174,6 +184,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return verdict(problems)
 
 
+def _settings(file: str) -> dict[str, Any]:
+    try:
+        found: object = yaml.safe_load(Path(file).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"{file} has no settings")
+    return cast(dict[str, Any], found)
+
+
 def main() -> int:
     """Parse the command line, and run."""
     parser = argparse.ArgumentParser(prog="python -m bench.state", description=__doc__)
@@ -183,6 +203,13 @@ def main() -> int:
     )
     parser.add_argument(
         "--high-availability", choices=("zookeeper", "kubernetes"), default="zookeeper", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--settings",
+        type=_settings,
+        default={},
+        metavar="FILE",
+        help="YAML: more settings of the cluster, such as s3, and an image with its plug-in",
     )
     arguments = parser.parse_args()
     return program("bench.state", lambda: _run(arguments))

@@ -34,6 +34,11 @@ class Scene:
     flink: Flink
     settings: dict[str, Any]
 
+    @property
+    def on_s3(self) -> bool:
+        """Whether the cluster's state is on S3, and not on a volume."""
+        return "s3" in self.settings
+
     def apply(self, **more: Any) -> None:
         """Change the cluster's settings; return when its pods are ready: when the job runs."""
         self.settings = {**self.settings, **more}
@@ -54,13 +59,16 @@ class Scene:
 
     def cluster(self) -> dict[str, Any]:
         """The settings as in a stack file."""
-        return claims(
+        cluster = claims(
             CLUSTER,
             source=SOURCE,
             sink=SINK,
             guarantee="EXACTLY_ONCE",
             **{"taskManagers": {"max": 1}, **self.settings},
         )
+        if "image" in cluster:
+            del cluster["jar"]
+        return cluster
 
     def act(self, command: str) -> str:
         """Run job.sh in a JobManager's container."""
