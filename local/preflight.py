@@ -134,7 +134,8 @@ def storage(
         return Finding("storage class", "failed", "no default: set storage.class, or mark one as the default")
     schedulable = usable(nodes)
     mode = settings.storage.access_mode
-    if len(schedulable) > 1 and mode != "ReadWriteMany" and settings.flink.clusters:
+    on_volumes = [name for name, each in settings.flink.clusters.items() if each.s3 is None]
+    if len(schedulable) > 1 and mode != "ReadWriteMany" and on_volumes:
         return Finding(
             "storage class",
             "failed",

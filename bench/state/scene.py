@@ -13,6 +13,8 @@ from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
 from components.flink.cluster import job_id
+from local.health import previous_log
+from local.logs import last_words
 from local.progress import LocalError
 
 CLUSTER = "state"
@@ -83,16 +85,17 @@ class Scene:
         raise LocalError(f"Flink {CLUSTER}: there is no JobManager")
 
     def why(self) -> list[str]:
-        """What the JobManagers say of why the job does not run: each that is up itself, else Kubernetes of its end."""
+        """What the JobManagers say of why the job does not run: each that is up itself, and the log of what ended."""
         told: list[str] = []
         for item in self.flink.at.items("pods", "-l", f"app.kubernetes.io/instance={CLUSTER}"):
             for status in item.get("status", {}).get("containerStatuses", []):
                 if status["name"] != "jobmanager" or "deletionTimestamp" in item["metadata"]:
                     continue
-                for state in (status.get("state", {}), status.get("lastState", {})):
-                    told.append(state.get("terminated", {}).get("message", ""))
+                pod = item["metadata"]["name"]
                 if "running" in status.get("state", {}):
-                    told.append(self._ready(item["metadata"]["name"]))
+                    told.append(self._ready(pod))
+                if "terminated" in {**status.get("state", {}), **status.get("lastState", {})}:
+                    told.append(last_words(previous_log(self.flink.at, pod, "jobmanager")))
         return told
 
     def _ready(self, pod: str) -> str:

@@ -39,7 +39,8 @@ MASKS = (MASK, "[file]", "[known after it is applied]")
 # What opens nothing: a switch, a reference to be filled in, a place below the usual roots, what is masked already.
 NO_VALUE = (
     r"^\s*((?i:true|false|yes|no|on|off|null|none|nil|~|undefined)|\$\([^()]*\)?|\$\{[^{}]*\}|"
-    r"\$[A-Za-z_][A-Za-z0-9_]*(\s.*)?|%[sdv](\\[rn])*|\{\{[^{}]*\}\}|<no value>|(stack|config):[a-z0-9-]+/[a-z0-9/-]+|"
+    r"\$[A-Za-z_][A-Za-z0-9_]*(\s.*)?|#\{ENV(\.fetch)?[(\[][\"']\w+[\"'][)\]]\}|"
+    r"%[sdv](\\[rn])*|\{\{[^{}]*\}\}|<no value>|(stack|config):[a-z0-9-]+/[a-z0-9/-]+|"
     r"(file:/*)?/(var|etc|run|opt|mnt|home|tmp|usr|srv|secrets?)/[A-Za-z0-9_./@%:-]*|"
     r"\*+|\[secret\]|\[file\]|\[known after it is applied\])?\s*$"
 )

@@ -9,6 +9,13 @@ from local import preflight, room
 from local.progress import LocalError
 from stacks.settings import EnvironmentSettings, parse
 
+_CLUSTER = {
+    "jar": "jobs/target/reference-job.jar",
+    "mainClass": "a.B",
+    "taskManagers": {"min": 1, "max": 3, "memoryMib": 1728, "cpu": 0.2},
+    "jobManager": {"memoryMib": 1024, "cpu": 0.2},
+}
+
 
 def _settings(**over: object) -> EnvironmentSettings:
     config: dict[str, object] = {
@@ -16,16 +23,7 @@ def _settings(**over: object) -> EnvironmentSettings:
         "streaming-platform:environment": "dev",
         "streaming-platform:zookeeper": {"members": 3, "memoryMib": 256, "cpu": 0.1},
         "streaming-platform:kafka": {"brokers": 1, "memoryMib": 1024, "cpu": 0.25},
-        "streaming-platform:flink": {
-            "clusters": {
-                "claims": {
-                    "jar": "jobs/target/reference-job.jar",
-                    "mainClass": "a.B",
-                    "taskManagers": {"min": 1, "max": 3, "memoryMib": 1728, "cpu": 0.2},
-                    "jobManager": {"memoryMib": 1024, "cpu": 0.2},
-                }
-            }
-        },
+        "streaming-platform:flink": {"clusters": {"claims": _CLUSTER}},
     }
     settings = parse(config | {f"streaming-platform:{key}": value for key, value in over.items()})
     assert isinstance(settings, EnvironmentSettings)
@@ -80,6 +78,8 @@ def test_checkpoints_on_a_claim_of_one_node_are_refused_on_two() -> None:
     assert "ReadWriteMany" in refused.text
     shared = _settings(storage={"accessMode": "ReadWriteMany"})
     assert preflight.storage(classes, [_node(), _node()], shared).verdict == "ok"
+    on_s3 = _settings(flink={"clusters": {"claims": {**_CLUSTER, "s3": {"path": "s3://bucket/flink"}}}})
+    assert preflight.storage(classes, [_node(), _node()], on_s3).verdict == "ok"
     tainted = _node(taints=[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}])
     for other in (_node(unschedulable=True), tainted):
         assert preflight.storage(classes, [_node(), other], _settings()).verdict == "ok"

@@ -174,6 +174,8 @@ def test_a_secret_is_known_by_its_looks(secret: str) -> None:
         "password: ${DB_PASSWORD}",
         "password: $(DB_PASSWORD)",
         "--password $(DB_PASSWORD)",
+        "password \"#{ENV['OUT_PASSWORD']}\"",
+        "shared_key \"#{ENV.fetch('OUT_SHARED_KEY')}\"",
         'TOKEN=$token timeout 10 run\ntoken=$(<"$FLINK_HOME/conf/rest-token")\n',
         "password_file=/etc/secrets/password",
         "tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token",
