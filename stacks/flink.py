@@ -302,6 +302,11 @@ class FlinkSettings(Section):
     clusters: Mapping[FlinkClusterName, FlinkClusterSettings] = {}
     """Clusters by name."""
 
+    @property
+    def jars(self) -> list[str | None]:
+        """The path of each cluster's jar, None for a cluster that names an image."""
+        return [cluster.jar for cluster in self.clusters.values()]
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
         for (first, one), (second, other) in combinations(self.clusters.items(), 2):

@@ -13,7 +13,7 @@ from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
 from components.flink.cluster import job_id
-from local.progress import LocalError
+from console.progress import LocalError
 
 CLUSTER = "state"
 SOURCE, SINK = f"{CLUSTER}-events", f"{CLUSTER}-results"

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.fluentd import dry_run, render
 from components.flink.cluster import FlinkCluster
 from components.logging.collector import collector_configuration
 from components.logging.files import GC_EVENT, GC_START, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
 from components.logging.sidecar import LogSidecar, state_mib
-from local.fluentd import dry_run, render
-from local.progress import LocalError
+from console.progress import LocalError
 from local.tools import ensure_packages
 from stacks.logging import DESTINATIONS, Agent, LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from local.paths import ROOT
-from local.progress import LocalError
-from preview import engine
-from preview.__main__ import main as preview_main
-from preview.comment import marker
-from preview.github import PullRequest
-from preview.preflight import missing, opens_more, unreachable
-from preview.stacks import kinds, touched
+from cli.preview import engine
+from cli.preview.__main__ import main as preview_main
+from cli.preview.comment import marker
+from cli.preview.github import PullRequest
+from cli.preview.preflight import missing, opens_more, unreachable
+from cli.preview.stacks import kinds, touched
+from console.paths import ROOT
+from console.progress import LocalError
 from stacks.settings import load_file, parse
 
 ALL = ["cluster", "dev", "ops", "test"]
@@ -51,15 +51,15 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
         ("policies/config/ops.json", ["cluster"]),
         ("policies/table.py", []),
-        ("preview/prepare.py", ALL),
-        ("preview/comment.py", []),
+        ("cli/preview/prepare.py", ALL),
+        ("cli/preview/comment.py", []),
         ("local/jars.py", ALL),
         ("local/install.py", ALL),
         ("Makefile", ALL),
         ("local/tools.py", ALL),
         ("local/modules/pulumi-resource-random/go.mod", ALL),
         (".github/workflows/preview.yml", ALL),
-        ("local/kube.py", []),
+        ("cli/kube.py", []),
         ("README.md", []),
         ("docs/runbook.md", []),
         ("tests/unit/test_stacks.py", []),

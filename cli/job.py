@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from local.kube import Kube, field
-from local.logs import last_words
-from local.progress import LocalError
+from cli.kube import Kube, field
+from cli.logs import last_words
+from console.progress import LocalError
 
 _ENDED = ("FINISHED", "CANCELED")  # one that failed is started again
 _STAYS_ENDED = "the job ended"  # how the state record begins to say so, once Flink has forgotten the job

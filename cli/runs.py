@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from local.paths import NAME, ROOT, private, write
-from local.progress import LocalError, attend, warn
+from console.paths import NAME, ROOT, private, write
+from console.progress import LocalError, attend, warn
 
 _MARK = "STREAMING_PLATFORM_RUN"  # in the environment of everything that a run starts
 _END_SECONDS = 5

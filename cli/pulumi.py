@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import runs
-from local.paths import NAME, ROOT, lock, private, state, write
-from local.progress import LocalError, run, say, warn
-from local.waiting import told
-from local.watch import Watch, watching
+from cli import runs
+from cli.preview import engine
+from cli.preview.events import Preview
+from cli.waiting import told
+from cli.watch import Watch, watching
+from console.paths import NAME, ROOT, lock, private, state, write
+from console.progress import LocalError, run, say, warn
 from policies.pack import policy_options
-from preview import engine
-from preview.events import Preview
 from stacks.settings import OVERLAY, ClusterSettings, EnvironmentSettings, how_back, load_file, read_file
 
 STACK_FILES = ROOT / "stacks"
@@ -176,7 +176,7 @@ class Workspace:
         return run(self._words(command, stack, *options), cwd=ROOT, env=self.environment(stack))
 
     def look(self, command: Sequence[str], stack: str) -> Preview:
-        """Run one of the engine's commands that change nothing (preview.engine) and return what its events tell."""
+        """Run one of the engine's commands that change nothing (cli.preview.engine) and return what its events tell."""
         copy = self.prepare(stack)
         return engine.look(command, stack, ["--config-file", str(copy)], self.environment(stack))
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cli.kube import field
 from components.quantities import number
-from local.kube import field
 from stacks.settings import EnvironmentSettings
 
 _REPELLING = ("NoSchedule", "NoExecute")  # taints of nodes that our pods keep away from

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from local import health
-from local.health import Fault
-from local.kube import Kube
-from local.progress import LocalError, say
-from local.waiting import Patience
+from cli import health
+from cli.health import Fault
+from cli.kube import Kube
+from cli.waiting import Patience
+from console.progress import LocalError, say
 from stacks.settings import EnvironmentSettings
 
 _LOOK_SECONDS = 5

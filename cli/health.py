@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from local import job
-from local.kube import Kube, field
-from local.logs import last_words
-from local.progress import LocalError
+from cli import job
+from cli.kube import Kube, field
+from cli.logs import last_words
+from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 
 SCALED = "scaled to 0"

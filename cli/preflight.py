@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.kube import field
+from cli.room import Finding, capacity, least_capacity, usable
+from console.paths import private, write
+from console.progress import LocalError, run, say, warn
 from local.images.registry import REGISTRY
 from local.images.registry import silence as registry_silence
-from local.kube import field
-from local.paths import private, write
-from local.progress import LocalError, run, say, warn
-from local.room import Finding, capacity, least_capacity, usable
 from stacks.settings import EnvironmentSettings
 
 OLDEST_MINOR = 30  # HPA on ContainerResource metrics is stable since Kubernetes 1.30

@@ -1,4 +1,4 @@
-"""The commands of the pull-request check: python -m preview COMMAND."""
+"""The commands of the pull-request check: python -m cli.preview COMMAND."""
 
 import argparse
 import json
@@ -8,16 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cli.preview.events import Preview, plain
 from components.secrets.mask import masked
-from local.paths import ROOT
-from local.progress import LocalError, say
+from console.paths import ROOT
+from console.progress import LocalError, say
 from policies.pack import PolicyConfigError
-from preview.events import Preview, plain
 from stacks.settings import SettingsError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m preview", description="What a change would do to a stack.")
+    parser = argparse.ArgumentParser(prog="python -m cli.preview", description="What a change would do to a stack.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(name: str, text: str, *, stack: bool = True) -> argparse.ArgumentParser:
@@ -51,7 +51,7 @@ def _with_tools(directory: Path) -> dict[str, str]:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from preview.prepare import prepare
+    from cli.preview.prepare import prepare
 
     directory = prepare(arguments.stack)
     if arguments.path:
@@ -60,8 +60,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _look(arguments: argparse.Namespace) -> Preview:
-    from preview import engine
-    from preview.prepare import prepare
+    from cli.preview import engine
+    from cli.preview.prepare import prepare
 
     if arguments.command == "run" and arguments.checkout:
         root, environment = arguments.checkout.resolve(), dict(os.environ)
@@ -76,7 +76,7 @@ def _look(arguments: argparse.Namespace) -> Preview:
 
 def _tell(arguments: argparse.Namespace) -> int:
     """Do what ends in a comment, and tell how it ended: what is wrong is read where the engine's errors are."""
-    from preview.comment import comment, refusals
+    from cli.preview.comment import comment, refusals
 
     try:
         if arguments.command == "prepare":
@@ -94,7 +94,7 @@ def _tell(arguments: argparse.Namespace) -> int:
 
 def _posted(stack: str, file: Path) -> str:
     """The comment with the commit that it is of: it stays when a later commit has no preview."""
-    from preview.comment import failed
+    from cli.preview.comment import failed
 
     text = file.read_text(encoding="utf-8") if file.exists() else failed(stack)
     commit = os.environ.get("HEAD_COMMIT")
@@ -105,21 +105,21 @@ def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
     match arguments.command:
         case "stacks":
-            from preview.stacks import kinds, touched
+            from cli.preview.stacks import kinds, touched
 
             source, root = arguments.changed_files, (arguments.checkout or ROOT).resolve()
             text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8") if source else ""
             say(json.dumps(touched(root, text.splitlines()) if source else list(kinds(root))))
         case "preflight":
+            from cli.preview import engine, preflight
             from local.tools import client_tools, ensure_tools
-            from preview import engine, preflight
 
             environment = {**engine.SALT_OF_STATE, **_with_tools(ensure_tools(client_tools())[0])}
             if more := preflight.check(arguments.stack, environment):
                 say(f"::warning title=Secrets of others::{more}" if os.environ.get("GITHUB_ACTIONS") else more)
             say(f"{arguments.stack}: all that its preview needs is there")
         case "post":
-            from preview import github
+            from cli.preview import github
 
             say(github.from_environment().put(arguments.stack, _posted(arguments.stack, arguments.comment)))
         case _:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from local import health
-from local.health import Fault
-from local.kube import Kube
-from local.progress import LocalError, step
+from cli import health
+from cli.health import Fault
+from cli.kube import Kube
+from console.progress import LocalError, step
 from stacks.settings import EnvironmentSettings
 
 LIMIT_SECONDS = 300

@@ -1,4 +1,4 @@
-"""Check with a real fluentd what a stack's settings make of its configuration: python -m local.fluentd STACK.
+"""Check with a real fluentd what a stack's settings make of its configuration: python -m cli.fluentd STACK.
 
 Where no fluentd with the plug-ins is on PATH, `--image` names one that docker or podman runs.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from components.flink.config import LOG_DIR
 from components.logging.files import LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
-from local.progress import LocalError, say
+from console.progress import LocalError, say
 from stacks.logging import LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, load_file, stack_file
 
@@ -53,7 +53,7 @@ def dry_run(settings: LoggingSettings, files: LogFiles, place: Path, image: str 
 
 def main() -> int:
     """Check one stack's; one line says that fluentd takes it, or what it says instead."""
-    parser = argparse.ArgumentParser(prog="python -m local.fluentd", description=(__doc__ or "").partition(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m cli.fluentd", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("stack")
     parser.add_argument("--image", default="", help="an image of fluentd with the plug-ins, for docker or podman")
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local.jars import build_jars
+from local.jars import build_for
 from local.tools import client_tools, ensure_tools
 from stacks.settings import EnvironmentSettings, load_file, stack_file
 
@@ -14,6 +14,6 @@ def prepare(stack: str) -> Path:
     """
     settings = load_file(stack_file(stack))
     if isinstance(settings, EnvironmentSettings):
-        build_jars(settings)
+        build_for(settings.flink.jars)
     directory, _ = ensure_tools(client_tools())
     return directory

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from local.progress import LocalError, run
+from console.progress import LocalError, run
 
 _LIMIT_SECONDS = 600  # longer than any of our --timeout: a stream that never ends must not hold a command for ever
 _FORWARD_SECONDS = 90  # longer than kubectl's own minute for a pod to run

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from preview.diff import ABSENT, Absent, Change, changes, text_diff
-from preview.events import DRIFTS, Preview, Step, Violation, protects_data
+from cli.preview.diff import ABSENT, Absent, Change, changes, text_diff
+from cli.preview.events import DRIFTS, Preview, Step, Violation, protects_data
 
 LIMIT = 65_000  # and the commit
 SHARE = 0.6  # of the room that is left, which a section may fill before the ones after it

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from local.paths import ROOT
-from local.progress import attend, step
+from cli.preview.events import Preview, parse, plain
+from console.paths import ROOT
+from console.progress import attend, step
 from policies.pack import policy_options
-from preview.events import Preview, parse, plain
 
 TAIL = 25  # lines of the engine's display
 

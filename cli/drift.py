@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cli.kube import field
 from components.names import PROJECT
-from local.kube import field
 
 Ask = Callable[..., str]  # kubectl: words, and `stdin`
 

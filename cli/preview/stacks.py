@@ -13,12 +13,12 @@ BUILDERS = {"cluster": "stacks/cluster.py", "environment": "stacks/environment.p
 PROGRAM = "__main__.py"
 # What runs from the change in each preview beside the program, with all that these import: tools, jars, the preflight.
 # Not what judges it: rules and comment come from the commit that it goes into.
-BESIDE = ("preview/prepare.py", "preview/preflight.py")
+BESIDE = ("cli/preview/prepare.py", "cli/preview/preflight.py")
 EVERYWHERE = (
     "Makefile",
     "Pulumi.yaml",
     "requirements.txt",
-    "preview/__main__.py",
+    "cli/preview/__main__.py",
     "local/modules/pulumi",
     ".github/workflows/preview.yml",
 )

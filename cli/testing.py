@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
+from cli.platform import Target, alone
+from console.paths import ROOT, lock, state
+from console.progress import LocalError, attend, say
 from local.node import lifecycle
-from local.paths import ROOT, lock, state
-from local.platform import Target, alone
-from local.progress import LocalError, attend, say
 
 LEVELS = ("unit", "property", "policy", "integration")
 

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: python -m local COMMAND."""
+"""The commands behind the Makefile: python -m cli COMMAND."""
 
 import argparse
 import shlex
@@ -10,15 +10,13 @@ from confluent_kafka import KafkaException
 
 from components.kafka.admin import KafkaUnreachableError
 from components.secrets.mask import masked
-from local.progress import LocalError, Terminated, say
+from console.progress import LocalError, Terminated, say
 from policies.pack import PolicyConfigError
 from stacks.settings import SettingsError
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local", description="Brings the streaming platform up on a cluster."
-    )
+    parser = argparse.ArgumentParser(prog="python -m cli", description="Brings the streaming platform up on a cluster.")
     parser.add_argument("--name", default="local", help="name of the local cluster")
     parser.add_argument("--context", default="", help="kube context of a cluster that exists; empty: the local one")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -40,8 +38,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
-    from local import jars, platform, prove, status, testing
-    from local.pulumi import environment_settings, stack_file
+    from cli import platform, prove, status, testing
+    from cli.pulumi import environment_settings, stack_file
+    from local import jars
 
     target = platform.Target(arguments.name, arguments.context)
     match arguments.command:

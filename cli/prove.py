@@ -13,11 +13,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from cli.kube import Kube
+from cli.platform import Target, deployer_kubeconfig, workspace
+from cli.waiting import until_it_runs
 from components.kafka.admin import PodConnection, forward
-from local.kube import Kube
-from local.platform import Target, deployer_kubeconfig, workspace
-from local.progress import LocalError, say, step
-from local.waiting import until_it_runs
+from console.progress import LocalError, say, step
 from stacks.settings import EnvironmentSettings
 
 RECORDS = 10_000

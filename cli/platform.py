@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import images, preflight
-from local.drift import Ask, Drift, find, objects, reset
-from local.jars import build_jars
-from local.kube import Kube
+from cli import preflight
+from cli.drift import Ask, Drift, find, objects, reset
+from cli.kube import Kube
+from cli.preflight import builds_fluentd, ships_logs
+from cli.preview import engine
+from cli.preview.comment import comment, refusals
+from cli.pulumi import Workspace, environment_settings, stack_file, stack_names
+from cli.watch import Watch
+from console.paths import ROOT, lock, state, write
+from console.progress import LocalError, run, say, step, warn
+from local import images
+from local.jars import build_for
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
-from local.paths import ROOT, lock, state, write
-from local.preflight import builds_fluentd, ships_logs
-from local.progress import LocalError, run, say, step, warn
-from local.pulumi import Workspace, environment_settings, stack_file, stack_names
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
-from local.watch import Watch
-from preview import engine
-from preview.comment import comment, refusals
 from stacks.settings import FLUENTD_RECIPE, OVERLAY, EnvironmentSettings, flink_image, load_file, log_image
 
 DEFAULT_NAME = "local"
@@ -74,7 +75,7 @@ def get_tools(*, node: bool) -> tuple[Path, Mapping[str, str]]:
 
 def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Image]:
     """Pull or build what an environment's pods run: the images of its jars, and the public ones if asked for."""
-    build_jars(settings)
+    build_for(settings.flink.jars)
     clusters = settings.flink.clusters.items()
     made = [
         images.job_image(flink_image(settings, name), settings.images.flink, ROOT / cluster.jar)
@@ -231,7 +232,7 @@ def preview(target: Target, stack: str) -> None:
     work = workspace(target)
     if stack != "cluster":
         settings = work.settings(stack)
-        build_jars(settings)  # the names of job images follow from the jars
+        build_for(settings.flink.jars)  # the names of job images follow from the jars
         preflight.check_change(work.bin / "kubectl", work.kubeconfig, settings)
     found = work.look(engine.PREVIEW, stack)
     say(f"\n{comment(found, stack, limit=None)}")

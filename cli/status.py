@@ -1,11 +1,11 @@
 """What runs, how it scales, how to reach it, and what should run and does not."""
 
-from local import health, job
-from local.kube import Kube, field
-from local.platform import Target, broken_parts, drift, orphans, workspace
-from local.progress import LocalError, say
-from local.prove import STACK, kube
-from local.waiting import told
+from cli import health, job
+from cli.kube import Kube, field
+from cli.platform import Target, broken_parts, drift, orphans, workspace
+from cli.prove import STACK, kube
+from cli.waiting import told
+from console.progress import LocalError, say
 
 
 def show(target: Target) -> None:

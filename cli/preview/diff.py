@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, cast
 
+from cli.preview.events import Step
 from components.secrets.mask import MASK
-from preview.events import Step
 
 CREATED_DEPTH = 2  # how far the properties of something new are taken apart
 CONTEXT_LINES = 2  # around a change in a text

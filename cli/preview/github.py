@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from local.progress import LocalError
-from preview.comment import marker
+from cli.preview.comment import marker
+from console.progress import LocalError
 
 SECONDS = 30  # for one request
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')

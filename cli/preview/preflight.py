@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from local.paths import ROOT
-from local.progress import LocalError, run
+from console.paths import ROOT
+from console.progress import LocalError, run
 from stacks.settings import ClusterSettings, EnvironmentSettings, load_file, read_file, stack_file
 
 SECONDS = 5  # for a connection to the API server
