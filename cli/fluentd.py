@@ -15,8 +15,8 @@ from pathlib import Path
 from components.flink.config import LOG_DIR
 from components.logging.files import LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
+from components.logging.settings import LoggingSettings
 from console.progress import LocalError, say
-from stacks.logging import LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, load_file, stack_file
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from components.cel import quoted
+from components.isolation.cel import quoted
 from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_VALUE, USER_INFO, WEBHOOK, names_secret
 from components.secrets.mask import masked, named, told
 from policies.admission import of_containers

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from components.cel import quoted
+from components.isolation.cel import quoted
 from policies.plain import CannotJudgeError
 from policies.resources import Container
 

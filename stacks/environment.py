@@ -16,7 +16,7 @@ from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
 from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
-from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
+from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
 
 _ZOOKEEPER, _KAFKA = "zookeeper", "kafka"  # their StatefulSets

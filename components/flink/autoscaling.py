@@ -2,8 +2,8 @@
 
 import pulumi_kubernetes as k8s
 
+from components.flink.settings import LagSettings
 from components.quantities import thousands
-from stacks.flink import LagSettings
 
 # A job that (re)starts compiles hot code and catches up on what it missed: with one CPU that takes half a minute, in
 # which it uses all the CPU it can get. A peak must last longer than that to count. Measured from the lowest (highest)

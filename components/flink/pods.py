@@ -20,8 +20,8 @@ from components.flink.config import (
     TASK_MANAGER_RPC_PORT,
     TASK_MANAGER_SESSION_SECONDS,
 )
+from components.flink.settings import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 from components.quantities import jemalloc_arenas, mib
-from stacks.flink import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 
 USER = 9999  # of the image
 DATA_DIR = "/flink-data"

@@ -18,8 +18,8 @@ from components.base import (
     resources,
     selector,
 )
+from components.kafka.settings import KafkaSettings
 from components.names import STATEFUL_SET, check_name, image_version
-from stacks.models import KafkaSettings
 
 _CLIENT_PORT = 9092
 _CONTROLLER_PORT = 9093

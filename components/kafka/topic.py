@@ -27,8 +27,8 @@ from components.dynamic import say_once, told
 from components.kafka import topic_changes as changes
 from components.kafka.admin import KafkaUnreachableError, PodConnection, Topics, topics
 from components.kafka.topic_changes import Problems, Seen, TopicArgs, TopicError
+from components.kafka.topic_rules import config_problems, name_problem
 from components.secrets.mask import shown
-from components.topic_rules import config_problems, name_problem
 
 __all__ = ["KafkaTopic", "TopicArgs", "TopicError", "TopicProvider"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from components.logging.files import GC_EVENT, GC_START, JSON_FIELDS, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles, variable
-from stacks.logging import DestinationSettings, LoggingSettings
+from components.logging.settings import DestinationSettings, LoggingSettings
 
 METRICS_PORT = 8888
 _MIB = 1024 * 1024

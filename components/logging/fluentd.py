@@ -18,7 +18,7 @@ from components.logging.files import (
     LogFiles,
     variable,
 )
-from stacks.logging import (
+from components.logging.settings import (
     DestinationSettings,
     ForwardDestination,
     HdfsDestination,

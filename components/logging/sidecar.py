@@ -9,9 +9,9 @@ from components.base import Children, PodAdditions, container, labels, resources
 from components.logging.collector import FEATURE_GATES, METRICS_PORT, collector_configuration
 from components.logging.files import ORIGIN, SCRIPTS, LogFiles, variable
 from components.logging.fluentd import fluentd_configuration, positions_script
+from components.logging.settings import LAST_CPU, LAST_MIB, Agent, DestinationSettings, LoggingSettings
 from components.names import check_name, image_version
 from components.quantities import mib
-from stacks.logging import LAST_CPU, LAST_MIB, Agent, DestinationSettings, LoggingSettings
 
 NAME = "logs"
 _CONFIG_DIR = "/etc/logs"

@@ -11,7 +11,7 @@ import pytest
 
 from cli.kube import Kube
 from cli.pulumi import Workspace
-from components.admission import RESOURCES
+from components.isolation.admission import RESOURCES
 from local.node.config import Layout
 from policies.engine import plain
 from policies.pack import RULES, configuration

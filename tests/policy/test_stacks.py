@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
+from components.isolation.settings import NamespaceSettings
 from policies.engine import plain
 from policies.kafka import topics
 from policies.pack import RULES, Configuration, configuration, configuration_file, judge
 from policies.resources import Resource, Stack
-from stacks.models import NamespaceSettings
 from stacks.settings import ROOT, ClusterSettings, load_file
 from tests.policy.examples import HERE, stack
 from tests.policy.recorded import recorded

@@ -19,10 +19,10 @@ from components.flink.cluster import FlinkCluster
 from components.logging.collector import collector_configuration
 from components.logging.files import GC_EVENT, GC_START, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
+from components.logging.settings import DESTINATIONS, Agent, LoggingSettings
 from components.logging.sidecar import LogSidecar, state_mib
 from console.progress import LocalError
 from local.tools import ensure_packages
-from stacks.logging import DESTINATIONS, Agent, LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse
 from tests.unit import building
 from tests.unit.recording import Recording, record

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pulumi.runtime import set_all_config
 
+from components.flink.settings import FlinkClusterSettings
 from stacks import settings
-from stacks.flink import FlinkClusterSettings
 from stacks.settings import EnvironmentSettings, SettingsError, load, load_file, parse
 
 JOB = {"image": "registry.example/job:1", "mainClass": "com.example.Job"}

@@ -8,16 +8,39 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from components.exact import (
+    ARGUMENT,
+    LABEL_VALUE,
+    Jar,
+    JavaClass,
+    LabelName,
+    Metric,
+    NodePath,
+    ObjectName,
+    Snapshot,
+    Url,
+)
 from components.flink import java
 from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
-from stacks.exact import ARGUMENT, LABEL_VALUE, Jar, JavaClass, LabelName, Metric, NodePath, ObjectName, Snapshot, Url
-from stacks.memory import JobManagerSizes, TaskManagerSizes
-from stacks.pods import PodSettings
-from stacks.sections import Cores, FlinkClusterName, Image, Section, SectionError, Storage, Text
+from components.flink.memory_settings import JobManagerSizes, TaskManagerSizes
+from components.flink.pod_settings import PodSettings
+from components.names import FLINK_CLUSTER, check_name
+from components.settings import Cores, Image, Section, SectionError, Storage, Text
+
+_TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
 
 # What the autoscaler takes for no difference: a tenth, unless the cluster's administrator says otherwise
 # (--horizontal-pod-autoscaler-tolerance of kube-controller-manager).
 _TOLERANCE = 1.1
+
+
+def _flink_cluster_name(name: str) -> str:
+    if name in _TAKEN_NAMES:
+        raise ValueError(f"name {name!r} is taken by the platform: choose one other than {' and '.join(_TAKEN_NAMES)}")
+    return check_name(name, FLINK_CLUSTER)
+
+
+FlinkClusterName = Annotated[str, AfterValidator(_flink_cluster_name)]
 
 
 def _uri(given: str) -> str:

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.base import FIELD_MANAGER, labels
-from components.cel import quoted
+from components.isolation.cel import quoted
 from components.names import PROJECT
 
 _VERSION = "1"  # images, which others take their version from, there are none

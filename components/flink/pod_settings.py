@@ -8,10 +8,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, JsonValue, model_validator
 
+from components.exact import LABEL_VALUE, LabelName, ObjectName
 from components.flink import java
-from stacks.exact import LABEL_VALUE, LabelName, ObjectName
-from stacks.manifests import manifest
-from stacks.sections import Section, SectionError, Text
+from components.manifests import manifest
+from components.settings import Section, SectionError, Text
 
 # What the platform gives in the pods of a Flink cluster (components/flink/pods.py, components/logging/sidecar.py), and
 # what the image's own scripts go by.

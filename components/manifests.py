@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, cast, get_args, get_origin
 
 from components.secrets.looks import MASK, is_secret
-from stacks.sections import SectionError
+from components.settings import SectionError
 
 _KINDS: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false"}
 

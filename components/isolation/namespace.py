@@ -9,9 +9,9 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components.base import FIELD_MANAGER, Children, labels
+from components.isolation.settings import NamespaceSettings
 from components.names import LEADER_ACCOUNT, PROJECT, check_name
 from components.quantities import cores, mib
-from stacks.models import NamespaceSettings
 
 _DEPLOYER = "deployer"
 _VERSION = "1"  # of what isolates a namespace: images, which others take their version from, there are none

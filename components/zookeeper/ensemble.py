@@ -1,6 +1,7 @@
 """A ZooKeeper ensemble: where Flink elects its leaders and keeps pointers to its checkpoints."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -18,15 +19,12 @@ from components.base import (
     selector,
 )
 from components.names import STATEFUL_SET, check_name, image_version
-from stacks.models import ZooKeeperSettings
+from components.zookeeper.settings import ZooKeeperSettings
 
 _PORTS = {"client": 2181, "peer": 2888, "election": 3888}
 _USER = 1000  # of the image
 
-_START = """\
-echo $((${HOSTNAME##*-} + 1)) > /data/myid
-exec zkServer.sh start-foreground
-"""
+_START = (Path(__file__).parent / "scripts" / "start.sh").read_text(encoding="utf-8")
 
 # A four-letter word and what a healthy member answers. `srvr` names the mode only while the member serves, as part of
 # a quorum; `ruok` is answered by any process that is not stuck.

@@ -17,7 +17,7 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
-from stacks.sections import Memory, Section, SectionError
+from components.settings import Memory, Section, SectionError
 
 _LARGEST = 16 * 1024 * 1024
 _NAMES = {"process_mib": "memoryMib", "flink_mib": "flinkMemoryMib", "task_off_heap_mib": "offHeapMib"}

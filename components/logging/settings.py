@@ -9,9 +9,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.exact import Host, Hosts, ObjectName, RelativePath, Url
+from components.kafka.settings import TopicName
 from components.names import check_name
-from stacks.exact import Host, Hosts, ObjectName, RelativePath, Url
-from stacks.sections import Cores, Image, Section, SectionError, TopicName
+from components.settings import Cores, Image, Section, SectionError
 
 Agent = Literal["fluentd", "opentelemetryCollector"]
 _Port = Annotated[int, Field(ge=1, le=65535)]

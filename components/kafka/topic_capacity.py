@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.topic_rules import DEFAULT_SEGMENT_BYTES
+from components.kafka.topic_rules import DEFAULT_SEGMENT_BYTES
 
 _MIB = 1024 * 1024
 _FOR_TOPICS = 0.9  # of a disk: the rest is for Kafka's own topics, indexes, and what the file system takes

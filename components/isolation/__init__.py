@@ -1,0 +1,1 @@
+"""What keeps environments apart. Empty, so that its settings are imported without an engine."""
