@@ -6,19 +6,9 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import (
-    Children,
-    StorageArgs,
-    checksum,
-    claim_spec,
-    container,
-    labels,
-    pod_template,
-    ports,
-    resources,
-    selector,
-)
+from components.base import Children, StorageArgs, checksum, container, labels, ports, resources
 from components.names import STATEFUL_SET, check_name, image_version
+from components.stateful_set import StatefulSetArgs, stateful_set
 from components.zookeeper.settings import ZooKeeperSettings
 
 _PORTS = {"client": 2181, "peer": 2888, "election": 3888}
@@ -54,49 +44,27 @@ class ZooKeeperEnsemble(pulumi.ComponentResource):
     def __init__(self, name: str, args: ZooKeeperArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name, STATEFUL_SET)
         super().__init__("streaming:zookeeper:ZooKeeperEnsemble", name, None, opts)
-        members = args.settings.members
-        config = {"zoo.cfg": zoo_cfg(name=name, namespace=args.namespace, members=members)}
+        settings = args.settings
+        config = {"zoo.cfg": zoo_cfg(name=name, namespace=args.namespace, members=settings.members)}
         all_labels = labels(
             name="zookeeper", instance=name, version=image_version(args.image), component="coordination"
         )
-        children = Children(parent=self, namespace=args.namespace, labels=all_labels)
-
-        account = children.service_account(name)
-        config_map = children.config_map(f"{name}-config", config)
-        peers = children.service(f"{name}-headless", _PORTS, headless=True)
-        children.service(name, {"client": _PORTS["client"]})
-        children.disruption_budget(name)
-        volume = claim_spec(args.settings.storage_mib, "ReadWriteOnce", args.storage)
-        claims = [
-            children.claim(f"data-{name}-{member}", volume, protect=args.storage.protect) for member in range(members)
-        ]
-        k8s.apps.v1.StatefulSet(
+        stateful_set(
             name,
-            metadata=children.metadata(name),
-            spec={
-                "service_name": f"{name}-headless",
-                "replicas": members,
-                # One after the other would wait for ever: the first is ready only when it has a quorum.
-                "pod_management_policy": "Parallel",
-                "selector": {"match_labels": selector(all_labels)},
-                "template": pod_template(
-                    all_labels,
-                    account=name,
-                    user=_USER,
-                    checksum=checksum(config),
-                    containers=[_container(args)],
-                    volumes=[{"name": "config", "config_map": {"name": f"{name}-config"}}],
-                    # A member has nothing to finish: what it acknowledged is on disk. It ends within a second or two.
-                    grace_seconds=15,
-                ),
-                "volume_claim_templates": [
-                    {"metadata": {"name": "data", "labels": selector(all_labels)}, "spec": volume}
-                ],
-            },
-            # The claims above are what counts; another size would replace the StatefulSet here.
-            opts=children.options(
-                depends_on=[account, config_map, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
+            StatefulSetArgs(
+                count=settings.members,
+                files=config,
+                checksum=checksum(config),
+                ports=_PORTS,
+                client_port="client",
+                container=_container(args),
+                user=_USER,
+                # A member has nothing to finish: what it acknowledged is on disk. It ends within a second or two.
+                grace_seconds=15,
+                storage_mib=settings.storage_mib,
+                storage=args.storage,
             ),
+            Children(parent=self, namespace=args.namespace, labels=all_labels),
         )
         self.connect_string = f"{name}:{_PORTS['client']}"
         self.register_outputs({"connect_string": self.connect_string})
