@@ -57,5 +57,6 @@ Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | 
 Cores = Annotated[float, Field(gt=0, le=1024), AfterValidator(_thousandths)]
 Storage = Annotated[int, Field(ge=256, le=64 * 1024 * 1024)]
 Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Image = Annotated[str, IMAGE, AfterValidator(_image)]
 Namespace = Annotated[str, AfterValidator(check_name)]

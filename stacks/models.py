@@ -15,7 +15,8 @@ from components.isolation.settings import NamespaceSettings
 from components.kafka.settings import KafkaSettings, TopicSettings
 from components.kafka.topic_capacity import capacity_problem
 from components.kafka.topic_rules import collision
-from components.logging.settings import KafkaDestination, LoggingSettings
+from components.logging.destinations.kafka import KafkaDestination
+from components.logging.settings import LoggingSettings
 from components.names import PROJECT
 from components.settings import Image, Namespace, Section, SectionError
 from components.zookeeper.settings import ZooKeeperSettings

@@ -1,106 +1,30 @@
-"""The settings of log shipping: frozen models, and the only home of their defaults.
+"""The settings of log shipping.
 
 Secrets are Secrets of the namespace, named here and never read: `username` and `password`, or for S3 `access-key-id`
 and `secret-access-key`, for another fluentd `shared-key`.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from collections.abc import Hashable, Mapping
+from types import NoneType
+from typing import Annotated, Literal, Self, cast, get_args
 
 from pydantic import Field, model_validator
 
-from components.exact import Host, Hosts, ObjectName, RelativePath, Url
-from components.kafka.settings import TopicName
+from components.logging.destinations.base import Agent, Destination
+from components.logging.destinations.forward import ForwardDestination
+from components.logging.destinations.hdfs import HdfsDestination
+from components.logging.destinations.kafka import KafkaDestination
+from components.logging.destinations.s3 import S3Destination
+from components.logging.destinations.search import SearchDestination
+from components.logging.destinations.volume import VolumeDestination
 from components.names import check_name
 from components.settings import Cores, Image, Section, SectionError
-
-Agent = Literal["fluentd", "opentelemetryCollector"]
-_Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class KafkaDestination(Section):
-    """A Kafka topic: one record for each event, keyed so that a pod's events stay in order."""
-
-    topic: TopicName = "logs"
-    bootstrap_servers: Hosts | None = None
-    """`host:port[,host:port...]` of another Kafka, where the topic is there already; by default the stack's own, where
-    it is made."""
-    partitions: Annotated[int, Field(ge=1, le=10000)] = 4
-    """Of the topic in the stack's own Kafka."""
-    retention_millis: Annotated[int, Field(ge=60_000)] = 3 * 24 * 3600 * 1000
-    """How long the stack's own Kafka keeps events."""
-    retention_mib: Annotated[int, Field(ge=16)] = 512
-    """How much it keeps of them at most, all partitions of one copy together, in MiB: logs must not fill its disks."""
-    tls: bool = False
-    sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    secret: ObjectName | None = None
-    """Secret with `username` and `password`, for SASL."""
-
-    @model_validator(mode="after")
-    def _credentials(self) -> Self:
-        if (self.sasl is None) != (self.secret is None):
-            raise SectionError("secret", f"{self.secret!r} beside sasl, {self.sasl!r}: give both or none")
-        return self
-
-
-class S3Destination(Section):
-    """A bucket of an S3-compatible store: objects of JSON lines below <prefix>/<namespace>/<cluster>/<date>/."""
-
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: RelativePath = "logs"
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
-    endpoint: Url | None = None
-    """Of a store other than Amazon's, which is addressed by path (endpoint/bucket/key)."""
-    secret: ObjectName | None = None
-    """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
-
-
-class HdfsDestination(Section):
-    """HDFS by WebHDFS: files of JSON lines below <path>/<namespace>/<cluster>/<date>/, one for each pod and hour."""
-
-    host: Host
-    """The active NameNode, or an HttpFS gateway."""
-    port: _Port = 9870
-    path: RelativePath = "logs"
-    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "flink"
-    tls: bool = False
-
-
-class SearchDestination(Section):
-    """Elasticsearch or OpenSearch: a data stream or index of documents, one for each event."""
-
-    urls: Annotated[tuple[Url, ...], Field(min_length=1)]
-    index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")] = "logs"
-    secret: ObjectName | None = None
-    """Secret with `username` and `password`."""
-
-
-class ForwardDestination(Section):
-    """Another fluentd."""
-
-    host: Host
-    port: _Port = 24224
-    tls: bool = False
-    secret: ObjectName | None = None
-    """Secret with `shared-key`."""
-
-
-class VolumeDestination(Section):
-    """A volume: files of JSON lines below <path>/<namespace>/<cluster>/<date>/, one for each pod."""
-
-    claim: ObjectName
-    """A claim of the namespace that all pods may mount at once."""
-    path: RelativePath = "logs"
-
-
-Destination = (
-    KafkaDestination | S3Destination | HdfsDestination | SearchDestination | ForwardDestination | VolumeDestination
-)
 
 
 class DestinationSettings(Section):
     """Where logs go: exactly one of these."""
 
+    # All kinds that there are. The module of each says everything else about it.
     kafka: KafkaDestination | None = None
     s3: S3Destination | None = None
     hdfs: HdfsDestination | None = None
@@ -122,11 +46,6 @@ class DestinationSettings(Section):
         return self._given()[0]
 
     @property
-    def secret(self) -> str | None:
-        """The Secret that it needs."""
-        return getattr(self.chosen, "secret", None)
-
-    @property
     def chosen(self) -> Destination:
         """The one that is given."""
         return getattr(self, self.kind)
@@ -135,11 +54,21 @@ class DestinationSettings(Section):
         return [name for name in type(self).model_fields if getattr(self, name) is not None]
 
 
-# What an agent can write to. The collector has neither WebHDFS nor fluentd's protocol; its exporter for OpenSearch
-# cannot be had as a Go module at the version of the other parts.
+def _exporters() -> Mapping[str, str]:
+    """The collector's exporters by the kind of destination, for those that it has."""
+    found: dict[str, str] = {}
+    for kind, field in DestinationSettings.model_fields.items():
+        (model,) = (each for each in get_args(field.annotation) if each is not NoneType)
+        exporters = cast("type[Destination]", model).exporters
+        found |= {kind: exporters[kind]} if kind in exporters else {}
+    return found
+
+
+EXPORTERS = _exporters()
+# What an agent can write to.
 DESTINATIONS: Mapping[Agent, tuple[str, ...]] = {
     "fluentd": tuple(DestinationSettings.model_fields),
-    "opentelemetryCollector": ("kafka", "s3", "elasticsearch", "volume"),
+    "opentelemetryCollector": tuple(EXPORTERS),
 }
 COLLECTOR_IMAGE = "otel/opentelemetry-collector-contrib:0.145.0"
 # Peaks were measured in bench/logging; see docs/logging.md.
@@ -186,23 +115,20 @@ class LoggingSettings(Section):
                     f"agent {self.agent} cannot write there: use one of {', '.join(known)}, or agent "
                     + " or ".join(each for each, kinds in DESTINATIONS.items() if destination.kind in kinds),
                 )
-        topics: dict[object, str] = {}
-        for name, kafka in ((name, each.kafka) for name, each in self.destinations.items() if each.kafka):
-            if (first := topics.setdefault((kafka.bootstrap_servers, kafka.topic), name)) != name:
-                raise SectionError(
-                    f"destinations.{name}.kafka.topic",
-                    f"{kafka.topic!r} is that of {first} too, and each event would be there twice: name another topic, "
-                    "or take one of the two out",
-                )
-        with_keys = [name for name, each in self.destinations.items() if each.s3 and each.s3.secret]
-        if self.agent == "opentelemetryCollector" and len(with_keys) > 1:
-            raise SectionError(
-                f"destinations.{with_keys[1]}.s3.secret",
-                f"the collector takes one pair of S3 keys, and {with_keys[0]} has one: leave it out, or use fluentd",
-            )
+        self._check_clashes()
         if self.cpu > self.cpu_limit:
             raise SectionError("cpu", f"{self.cpu} is above cpuLimit, {self.cpu_limit}: lower cpu, or raise cpuLimit")
         return self
+
+    def _check_clashes(self) -> None:
+        """Raise SectionError where two destinations do not go together."""
+        taken: dict[Hashable, str] = {}
+        kinds = list(DestinationSettings.model_fields)
+        for name, each in sorted(self.destinations.items(), key=lambda item: kinds.index(item[1].kind)):
+            exclusive = each.chosen.exclusive(self.agent)
+            if exclusive is not None and (first := taken.setdefault((each.kind, exclusive), name)) != name:
+                key, text = each.chosen.clash(first)
+                raise SectionError(f"destinations.{name}.{each.kind}.{key}", text)
 
     @property
     def sidecar_mib(self) -> int:
