@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from components.flink.config import LOG_DIR
+from components.flink.directories import LOG_DIR
 from components.logging.files import LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
 from components.logging.settings import LoggingSettings

@@ -8,12 +8,8 @@ from typing import Any
 
 from cli.kube import Kube, field
 from cli.logs import last_words
+from components.flink.status import ENDED_STATES, STAYS_ENDED, why_not
 from console.progress import LocalError
-
-_ENDED = ("FINISHED", "CANCELED")  # one that failed is started again
-_STAYS_ENDED = "the job ended"  # how the state record begins to say so, once Flink has forgotten the job
-
-_STATUS = "/opt/platform/scripts/ready.sh"  # components/flink/scripts
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ def describe(job: Mapping[str, Any] | None, parallelism: int) -> JobState:
     state = str(job["state"])
     if state == "RUNNING":
         return JobState(runs=True, ended=False, text=f"job RUNNING, parallelism {parallelism}")
-    if state in _ENDED:
+    if state in ENDED_STATES:
         return JobState(runs=False, ended=True, text=f"job {state}: it ended")
     waits = ", waits for TaskManagers" if state == "CREATED" else ""
     return JobState(runs=False, ended=False, text=f"job {state}{waits}")
@@ -63,7 +59,7 @@ def with_reasons(state: JobState, said: Sequence[str]) -> JobState:
     """A state with what the JobManagers say of why their job does not run: whoever led last knows more."""
     if not said:
         return state
-    ended = next((text for text in said if text.startswith(_STAYS_ENDED)), None)
+    ended = next((text for text in said if text.startswith(STAYS_ENDED)), None)
     text = ended or f"{state.text}; {max(said, key=len)}"
     return JobState(runs=False, ended=state.ended or ended is not None, text=text)
 
@@ -73,8 +69,7 @@ def reasons(at: Kube, name: str) -> list[str]:
     selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=jobmanager"
     said: list[str] = []
     for pod in at.items("pods", "-l", selector):
-        words = ["-c", "jobmanager", "--", "bash", "-c", f"bash {_STATUS} || :"]
         with suppress(LocalError):  # it is starting, or ended: its own last words are told elsewhere
-            _, _, reason = at.run("exec", pod["metadata"]["name"], *words).strip().partition("; ")
+            _, _, reason = why_not(at.run, pod["metadata"]["name"]).partition("; ")
             said += [reason] if reason else []
     return said

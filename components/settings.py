@@ -4,6 +4,7 @@ A validator raises ValueError, or SectionError where the key at fault lies below
 text says the value, its bound and the remedy; the key is put in front of it.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -42,10 +43,21 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _thousandths(cpus: float) -> float:
-    if abs(cpus * 1000 - round(cpus * 1000)) > 1e-6:
-        raise ValueError(f"{cpus} cores is finer than Kubernetes counts; give at most three decimals")
-    return cpus
+def three_decimals(why: str) -> Callable[[float], float]:
+    """A validator of numbers that have at most three decimals; `why` stands in its message, behind the number."""
+
+    def check(number: float) -> float:
+        if abs(number * 1000 - round(number * 1000)) > 1e-9:
+            raise ValueError(f"{number} {why}give at most three decimals")
+        return number
+
+    return check
+
+
+def check_cpu(cpu: float, cpu_limit: float) -> None:
+    """Raise SectionError for a request of CPU, in cores, above its limit."""
+    if cpu > cpu_limit:
+        raise SectionError("cpu", f"{cpu} is above cpuLimit, {cpu_limit}: lower cpu, or raise cpuLimit")
 
 
 def _image(image: str) -> str:
@@ -54,7 +66,9 @@ def _image(image: str) -> str:
 
 
 Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float | bool)]
-Cores = Annotated[float, Field(gt=0, le=1024), AfterValidator(_thousandths)]
+Cores = Annotated[
+    float, Field(gt=0, le=1024), AfterValidator(three_decimals("cores is finer than Kubernetes counts; "))
+]
 Storage = Annotated[int, Field(ge=256, le=64 * 1024 * 1024)]
 Memory = Annotated[int, Field(ge=64, le=16 * 1024 * 1024)]
 Port = Annotated[int, Field(ge=1, le=65535)]

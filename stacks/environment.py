@@ -9,7 +9,7 @@ import pulumi_random as random
 from components.base import PodAdditions, StorageArgs
 from components.continuity.resource import Continuity, ContinuityArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
-from components.flink.config import LOG_DIR
+from components.flink.directories import LOG_DIR
 from components.flink.running import RunningJob, RunningJobArgs
 from components.kafka.admin import PodConnection
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs

@@ -13,6 +13,8 @@ from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
 from components.flink.cluster import job_id
+from components.flink.directories import SCRIPTS_DIR
+from components.flink.status import why_not
 from console.progress import LocalError
 
 CLUSTER = "state"
@@ -20,7 +22,6 @@ SOURCE, SINK = f"{CLUSTER}-events", f"{CLUSTER}-results"
 TOPICS: dict[str, Any] = {
     topic: {"partitions": 2, "replicas": 1} for topic in (SOURCE, SINK, f"{CLUSTER}-dead-letters")
 }
-_SCRIPTS = "/opt/platform/scripts"
 _SEEN_SECONDS = 120.0
 _RESTORE_FROM = re.compile(r"set restoreFrom: (\S+)")
 _REFUSED = 403
@@ -64,7 +65,7 @@ class Scene:
 
     def act(self, command: str) -> str:
         """Run job.sh in a JobManager's container."""
-        words = ["-c", "jobmanager", "--", "bash", f"{_SCRIPTS}/job.sh", command]
+        words = ["-c", "jobmanager", "--", "bash", f"{SCRIPTS_DIR}/job.sh", command]
         return self.flink.at.run("exec", self.job_manager(), *words).strip()
 
     def job_manager(self) -> str:
@@ -88,9 +89,8 @@ class Scene:
         return told
 
     def _ready(self, pod: str) -> str:
-        script = f"bash {_SCRIPTS}/ready.sh || :"
         try:
-            return self.flink.at.run("exec", pod, "-c", "jobmanager", "--", "bash", "-c", script).strip()
+            return why_not(self.flink.at.run, pod)
         except LocalError:  # it ended in between
             return ""
 

@@ -13,9 +13,10 @@ import pulumi_random as random
 from components.base import Children, Expanded, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, render
+from components.flink.directories import DATA_DIR, STATE_RECORD
 from components.flink.log4j import Layout, log4j_console
 from components.flink.pod_settings import PodSettings
-from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, STATE_RECORD, FlinkPods, scripts
+from components.flink.pods import JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.flink.settings import FlinkClusterSettings
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
 

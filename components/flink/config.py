@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from components.flink import java
 from components.flink.backends import BACKENDS, MANAGED_BACKENDS, state_backend
+from components.flink.directories import CONF_DIR, LOG_DIR
 from components.flink.memory import (
     JobManagerOptions,
     TaskManagerMemory,
@@ -29,8 +30,6 @@ REST_PORT = 8081  # JobManager: REST API and UI
 TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
-CONF_DIR = "/opt/flink/conf"  # of each container alone: a copy of the configuration, and what the record leaves there
-LOG_DIR = "/opt/flink/log"
 HIGH_AVAILABILITY_FACTORY = "streaming.state.RecordedHighAvailabilityFactory"  # of the jar that state-record/ makes
 
 # Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.flink.memory import (
+    DEFAULT_JOB_MANAGER_MIB,
+    DEFAULT_TASK_MANAGER_MIB,
     FlinkMemoryError,
     JobManagerMemory,
     JobManagerOptions,
@@ -17,21 +19,15 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
-from components.settings import Memory, Section, SectionError
+from components.settings import Memory, Section, SectionError, three_decimals
 
 _LARGEST = 16 * 1024 * 1024
 _NAMES = {"process_mib": "memoryMib", "flink_mib": "flinkMemoryMib", "task_off_heap_mib": "offHeapMib"}
 
 
-def _three_decimals(fraction: float) -> float:
-    if abs(fraction * 1000 - round(fraction * 1000)) > 1e-9:
-        raise ValueError(f"{fraction} is finer than a thousandth: give at most three decimals")
-    return fraction
-
-
 _Part = Annotated[int, Field(ge=0, le=_LARGEST)]
 _Some = Annotated[int, Field(ge=1, le=_LARGEST)]
-_Fraction = Annotated[float, Field(ge=0, le=0.999), AfterValidator(_three_decimals)]
+_Fraction = Annotated[float, Field(ge=0, le=0.999), AfterValidator(three_decimals("is finer than a thousandth: "))]
 
 
 class JobManagerMemorySettings(Section):
@@ -98,7 +94,7 @@ class TaskManagerSizes(Section):
         """As Flink is told them."""
         unsized = self.memory_mib is None and self.flink_memory_mib is None and self.task_heap_mib is None
         return TaskManagerOptions(
-            process_mib=1728 if unsized else self.memory_mib,
+            process_mib=DEFAULT_TASK_MANAGER_MIB if unsized else self.memory_mib,
             flink_mib=self.flink_memory_mib,
             task_heap_mib=self.task_heap_mib,
             managed_mib=self.managed_mib,
@@ -143,7 +139,7 @@ class JobManagerSizes(Section):
         """As Flink is told them."""
         unsized = self.memory_mib is None and self.flink_memory_mib is None and self.heap_mib is None
         return JobManagerOptions(
-            process_mib=1600 if unsized else self.memory_mib,
+            process_mib=DEFAULT_JOB_MANAGER_MIB if unsized else self.memory_mib,
             flink_mib=self.flink_memory_mib,
             heap_mib=self.heap_mib,
             off_heap_mib=self.off_heap_mib,

@@ -10,6 +10,17 @@ from pydantic import AfterValidator, JsonValue, model_validator
 
 from components.exact import LABEL_VALUE, LabelName, ObjectName
 from components.flink import java
+from components.flink.directories import (
+    CONF_DIR,
+    DATA_DIR,
+    LIBRARY_DIR,
+    LOG_DIR,
+    PLATFORM_CONF_DIR,
+    S3_PLUGIN_DIR,
+    SCRIPTS_DIR,
+    STATE_DIR,
+    STATE_RECORD,
+)
 from components.manifests import manifest
 from components.settings import Section, SectionError, Text
 
@@ -41,18 +52,18 @@ _DESTINATION = "logs-to-"  # what the volumes of log destinations begin with
 _IN_BOTH_ROLES = ("conf", "data", "log", "platform-conf", "platform-library", "platform-scripts", "tmp")
 # A volume at one of these, or above, would hide what is there.
 PATHS = (
-    "/flink-data",
-    "/flink-state",
+    DATA_DIR,
+    STATE_DIR,
     "/opt/flink/bin",
-    "/opt/flink/conf",
-    "/opt/flink/conf/config.yaml",
-    "/opt/flink/conf/log4j-console.properties",
-    "/opt/flink/lib",
-    "/opt/flink/lib/state-record.jar",
-    "/opt/flink/log",
-    "/opt/flink/plugins/s3",
-    "/opt/platform/conf",
-    "/opt/platform/scripts",
+    CONF_DIR,
+    f"{CONF_DIR}/config.yaml",
+    f"{CONF_DIR}/log4j-console.properties",
+    LIBRARY_DIR,
+    f"{LIBRARY_DIR}/{STATE_RECORD}",
+    LOG_DIR,
+    S3_PLUGIN_DIR,
+    PLATFORM_CONF_DIR,
+    SCRIPTS_DIR,
     "/tmp",
 )
 _VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")

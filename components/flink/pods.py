@@ -10,9 +10,7 @@ import pulumi_kubernetes as k8s
 from components.base import Expanded, PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
     BLOB_PORT,
-    CONF_DIR,
     JOB_MANAGER_SESSION_SECONDS,
-    LOG_DIR,
     METRICS_PORT,
     REST_PORT,
     RPC_PORT,
@@ -20,15 +18,21 @@ from components.flink.config import (
     TASK_MANAGER_RPC_PORT,
     TASK_MANAGER_SESSION_SECONDS,
 )
+from components.flink.directories import (
+    CONF_DIR,
+    DATA_DIR,
+    LIBRARY_DIR,
+    LOG_DIR,
+    PLATFORM_CONF_DIR,
+    S3_PLUGIN_DIR,
+    SCRIPTS_DIR,
+    STATE_DIR,
+    STATE_RECORD,
+)
 from components.flink.settings import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 from components.quantities import jemalloc_arenas, mib
 
 USER = 9999  # of the image
-DATA_DIR = "/flink-data"
-STATE_RECORD = "state-record.jar"
-_STATE_DIR = "/flink-state"
-_S3_PLUGIN = "/opt/flink/plugins/s3"
-_PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
@@ -92,7 +96,7 @@ class FlinkPods:
             # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
             alive={"http_get": {"path": "/config", "port": "rest"}},
             # The job runs, whoever leads.
-            ready={"exec_": {"command": ["bash", f"{_PLATFORM_DIR}/scripts/ready.sh"]}},
+            ready={"exec_": {"command": ["bash", f"{SCRIPTS_DIR}/ready.sh"]}},
             saves=saves,
             env={"STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else ""},
         )
@@ -113,9 +117,9 @@ class FlinkPods:
             # A JobManager that dies is no reason to stop: the next one takes the job over.
             "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis}ms",
             "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS}s",
-            "io.tmp.dirs": _STATE_DIR,
+            "io.tmp.dirs": STATE_DIR,
             # Where whole files wait for their upload (default: /tmp, which is smaller).
-            **({"presto.s3.staging-directory": _STATE_DIR} if settings.s3 else {}),
+            **({"presto.s3.staging-directory": STATE_DIR} if settings.s3 else {}),
         }
         main = self._container(
             "taskmanager",
@@ -127,7 +131,7 @@ class FlinkPods:
             alive=listens,
             ready=listens,
             saves=saves,
-            env={"STATE": _STATE_DIR},
+            env={"STATE": STATE_DIR},
             mounts=[self._state_mount()],
         )
         return self._template(
@@ -215,7 +219,7 @@ class FlinkPods:
 
     def _state_mount(self) -> k8s.core.v1.VolumeMountArgsDict:
         """A node's directory has one for each pod: what a pod finds in its own at its start is of no use to anybody."""
-        mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
+        mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": STATE_DIR}
         if self.settings.task_managers.state_directory.host_path is not None:
             mount["sub_path_expr"] = "$(POD_NAME)"
         return mount
@@ -226,7 +230,7 @@ class FlinkPods:
             {
                 "name": "own-host-path",
                 "image": self.image,
-                "command": ["chown", f"{USER}:{USER}", _STATE_DIR],
+                "command": ["chown", f"{USER}:{USER}", STATE_DIR],
                 "env": [_field("POD_NAME", "metadata.name")],
                 "security_context": {
                     "run_as_user": 0,
@@ -267,7 +271,7 @@ class FlinkPods:
             "image": self.image,
             # Why a process does not come up is in its last lines, and in what the state record says.
             "termination_message_policy": "FallbackToLogsOnError",
-            "command": ["bash", f"{_PLATFORM_DIR}/scripts/{script}"],
+            "command": ["bash", f"{SCRIPTS_DIR}/{script}"],
             "args": args,
             "env": [
                 _field("POD_IP", "status.podIP"),
@@ -284,16 +288,16 @@ class FlinkPods:
             "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
             "readiness_probe": {**ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
             "volume_mounts": [
-                {"name": "platform-conf", "mount_path": f"{_PLATFORM_DIR}/conf", "read_only": True},
-                {"name": "platform-scripts", "mount_path": f"{_PLATFORM_DIR}/scripts", "read_only": True},
+                {"name": "platform-conf", "mount_path": PLATFORM_CONF_DIR, "read_only": True},
+                {"name": "platform-scripts", "mount_path": SCRIPTS_DIR, "read_only": True},
                 {
                     "name": "platform-library",
-                    "mount_path": f"/opt/flink/lib/{STATE_RECORD}",
+                    "mount_path": f"{LIBRARY_DIR}/{STATE_RECORD}",
                     "sub_path": STATE_RECORD,
                     "read_only": True,
                 },
                 {"name": "conf", "mount_path": CONF_DIR},
-                {"name": "data", "mount_path": DATA_DIR if self.claim else _S3_PLUGIN},
+                {"name": "data", "mount_path": DATA_DIR if self.claim else S3_PLUGIN_DIR},
                 {"name": "log", "mount_path": LOG_DIR},
                 *mounts,
                 {"name": "tmp", "mount_path": "/tmp"},
@@ -302,7 +306,7 @@ class FlinkPods:
         }
         if saves:
             ways = [f"{way}={seconds}" for way, seconds in saves.items()]
-            leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *ways]
+            leave = ["bash", f"{SCRIPTS_DIR}/leave.sh", *ways]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)
 

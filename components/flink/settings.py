@@ -1,4 +1,4 @@
-"""The settings of Flink clusters: frozen models, and the only home of their defaults."""
+"""The settings of Flink clusters. Defaults of memory are in memory.py; those that no setting changes, in config.py."""
 
 import math
 import re
@@ -25,7 +25,7 @@ from components.flink.config import FlinkConfigurationError, FlinkConfigurationS
 from components.flink.memory_settings import JobManagerSizes, TaskManagerSizes
 from components.flink.pod_settings import PodSettings
 from components.names import FLINK_CLUSTER, check_name
-from components.settings import Cores, Image, Section, SectionError, Storage, Text
+from components.settings import Cores, Image, Section, SectionError, Storage, Text, check_cpu
 
 _TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
 
@@ -65,11 +65,6 @@ def _flat(configuration: object) -> object:
         if isinstance(value, list | tuple):
             raise SectionError(key, "is a list: write its entries as one text, with ; between them: first;second")
     return options
-
-
-def _check_cpu(cpu: float, cpu_limit: float) -> None:
-    if cpu > cpu_limit:
-        raise SectionError("cpu", f"{cpu} is above cpuLimit, {cpu_limit}: lower cpu, or raise cpuLimit")
 
 
 class StateDirectorySettings(Section):
@@ -138,7 +133,7 @@ class TaskManagerSettings(TaskManagerSizes):
     def _bounds(self) -> Self:
         if self.min > self.max:
             raise SectionError("min", f"{self.min} is above max, {self.max}: lower min, or raise max")
-        _check_cpu(self.cpu, self.cpu_limit)
+        check_cpu(self.cpu, self.cpu_limit)
         return self
 
 
@@ -156,7 +151,7 @@ class JobManagerSettings(JobManagerSizes):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        _check_cpu(self.cpu, self.cpu_limit)
+        check_cpu(self.cpu, self.cpu_limit)
         return self
 
 

@@ -18,7 +18,7 @@ from components.logging.destinations.s3 import S3Destination
 from components.logging.destinations.search import SearchDestination
 from components.logging.destinations.volume import VolumeDestination
 from components.names import check_name
-from components.settings import Cores, Image, Section, SectionError
+from components.settings import Cores, Image, Section, SectionError, check_cpu
 
 
 class DestinationSettings(Section):
@@ -116,8 +116,7 @@ class LoggingSettings(Section):
                     + " or ".join(each for each, kinds in DESTINATIONS.items() if destination.kind in kinds),
                 )
         self._check_clashes()
-        if self.cpu > self.cpu_limit:
-            raise SectionError("cpu", f"{self.cpu} is above cpuLimit, {self.cpu_limit}: lower cpu, or raise cpuLimit")
+        check_cpu(self.cpu, self.cpu_limit)
         return self
 
     def _check_clashes(self) -> None:
