@@ -12,17 +12,17 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from components.flink.directories import CONF_DIR
-from components.flink.given import job_manager_options, millis, options_of, task_manager_options
 from components.flink.memory import (
     DEFAULT_JOB_MANAGER_MIB,
     DEFAULT_TASK_MANAGER_MIB,
     JobManagerOptions,
     TaskManagerOptions,
 )
-from policies.plain import CannotJudgeError, UnreadableError, field, items, known, mapping
+from components.flink.options import job_manager_options, millis, options_of, task_manager_options
 from policies.programs import FLINK, own_words, surely_runs
 from policies.resources import Container, KubeObject, Process, Stack
 from policies.scaling import autoscalers_of
+from policies.unknown import CannotJudgeError, UnreadableError, field, items, known, mapping
 
 _CONF_FILES = ("config.yaml", "flink-conf.yaml")
 # What the public image's config.yaml says of memory.

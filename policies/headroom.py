@@ -14,10 +14,10 @@ from components.flink.memory import (
     task_manager_memory,
 )
 from policies.flink import FlinkProcess, first_heap_mib, flink_processes, last_heap_mib
-from policies.plain import CannotJudgeError, known, whole
 from policies.programs import KAFKA, ZOOKEEPER, Program, program_of, surely_runs
 from policies.resources import Container
 from policies.rules import Bounds, Setting, figure, rule
+from policies.unknown import CannotJudgeError, known, whole
 
 _JOINED = "the sizes are in the configuration that the pod mounts, which is another object"
 _LEAST_OVERHEAD = TaskManagerOptions(process_mib=0).jvm_overhead_min_mib  # Flink's default, as in the memory model

@@ -12,10 +12,10 @@ from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_
 from components.secrets.mask import masked, named, told
 from policies.admission import of_containers
 from policies.flink import FlinkCluster, FlinkProcess, flink_clusters, flink_processes
-from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, part
 from policies.programs import CEL_WORDS, FLINK, cel_runs, unrecognised
 from policies.resources import Container, KubeObject, Resource
 from policies.rules import Bounds, Note, Setting, apart, listed, rule
+from policies.unknown import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, part
 
 
 def _namespace(each: KubeObject, bounds: Bounds) -> Iterator[str]:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from components.isolation.cel import quoted
-from policies.plain import CannotJudgeError
 from policies.resources import Container
+from policies.unknown import CannotJudgeError
 
 
 @dataclass(frozen=True, kw_only=True)

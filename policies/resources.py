@@ -9,7 +9,7 @@ from typing import Any, cast
 import yaml
 
 from components.quantities import number
-from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, mappings_in, part
+from policies.unknown import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, mappings_in, part
 
 # Where Kubernetes' own kinds keep the pod or its template. In other kinds it is looked for.
 POD_PATHS: Mapping[str, tuple[str, ...]] = {

@@ -46,7 +46,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Section:
+class CommentSection:
     """Blocks below one heading; in a fold, if there is a summary for it."""
 
     heading: str
@@ -110,7 +110,7 @@ def summary(preview: Preview) -> str:
     return ", ".join([*(told or ["no changes"]), *([f"{preview.same} unchanged"] if preview.same else [])])
 
 
-def _sections(preview: Preview) -> list[Section]:
+def _sections(preview: Preview) -> list[CommentSection]:
     held = {step.urn for step in unlifted(preview)}
     data = held | {step.urn for step in preview.steps if holds_data(step)}
     steps = sorted(preview.steps, key=lambda step: (step.urn not in data, step.urn))  # the engine's order varies
@@ -119,9 +119,9 @@ def _sections(preview: Preview) -> list[Section]:
     changed = [step for step in steps if step.op not in (*LOSING, "create")]
     violations = sorted(preview.violations, key=lambda violation: not violation.mandatory)
     sections = [
-        Section("Errors", [_message(text) for text in preview.errors], "errors"),
-        Section("Policy violations", [_violation(each) for each in violations], "violations"),
-        Section(
+        CommentSection("Errors", [_message(text) for text in preview.errors], "errors"),
+        CommentSection("Policy violations", [_violation(each) for each in violations], "violations"),
+        CommentSection(
             "Deleted or replaced",
             [
                 _resource(step, bold=step.urn in data, note=_note(step, step.urn in data, step.urn in held))
@@ -129,9 +129,9 @@ def _sections(preview: Preview) -> list[Section]:
             ],
             "deletions or replacements",
         ),
-        Section("Changed", [_resource(step) for step in changed], "changes"),
-        Section("Warnings", [_message(text) for text in preview.warnings], "warnings"),
-        Section("Created", [_resource(step, inside=True) for step in created], "creations", folded=True),
+        CommentSection("Changed", [_resource(step) for step in changed], "changes"),
+        CommentSection("Warnings", [_message(text) for text in preview.warnings], "warnings"),
+        CommentSection("Created", [_resource(step, inside=True) for step in created], "creations", folded=True),
     ]
     # Violations come before everything but a failure that they do not explain.
     if any(violation.mandatory for violation in violations):
@@ -149,7 +149,7 @@ def _note(step: Step, data: bool, held: bool) -> str:
     return f" — {loss}, and it is protected: keep it, or first apply `dataProtection: false` on its own to lift that"
 
 
-def _fit(head: str, sections: Sequence[Section], limit: int | None) -> str:
+def _fit(head: str, sections: Sequence[CommentSection], limit: int | None) -> str:
     parts = [head]
     room = limit - _size(head) - 1 if limit else None
     for index, section in enumerate(sections):
@@ -164,7 +164,7 @@ def _fit(head: str, sections: Sequence[Section], limit: int | None) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _section(section: Section, room: int | None) -> str:
+def _section(section: CommentSection, room: int | None) -> str:
     """A section in at most `room` bytes: blocks whole while they fit, then short, then only counted."""
     title = f"{section.heading} ({len(section.blocks)})"
     start = f"<details><summary>{title}</summary>" if section.folded else f"#### {title}"

@@ -54,44 +54,72 @@ def scripts() -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Role:
+    """What the container of one role has of its own.
+
+    `script` starts it with `args`. Its probes say that it has `started`, that it is `alive`, and that it is `ready`.
+    `saves` are the ways in which state is saved before it stops, each with the most seconds that it may take.
+    """
+
+    name: str
+    sizes: JobManagerSettings | TaskManagerSettings
+    script: str
+    args: Sequence[str]
+    ports: Mapping[str, int]
+    started: k8s.core.v1.ProbeArgsDict
+    alive: k8s.core.v1.ProbeArgsDict
+    ready: k8s.core.v1.ProbeArgsDict
+    saves: Mapping[str, int]
+    env: Mapping[str, str]
+    mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlinkPods:
     """What the pods of both roles follow from.
 
-    `config`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do. `rest` is
-    host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is in
-    Kubernetes, `texts` is all that is mounted from ConfigMaps.
+    `config_map`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do.
+    `rest_address` is host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is
+    in Kubernetes, `texts` is all that is mounted from ConfigMaps.
     """
 
     image: str
     account: str
-    config: str
+    config_map: str
     scripts: str
     library: str
     claim: str | None
     job_id: str
-    rest: str
+    rest_address: str
     leases: pulumi.Input[str] | None
     settings: FlinkClusterSettings
     texts: Mapping[str, str]
     additions: PodAdditions
 
-    def job_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
-        """One of which leads and runs the job's main method."""
+    def job_manager_template(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """The pods of the JobManagers: one leads, and runs the job's main method."""
         settings = self.settings
         # Both, as Flink recovers from checkpoints only.
         saves = {"savepoint": _SAVEPOINT_SECONDS} if settings.job_manager.savepoint_on_stop else {}
         saves["checkpoint"] = _CHECKPOINT_SECONDS
-        main = self._container(
-            "jobmanager",
-            settings.job_manager,
-            "jobmanager.sh",
+        role = _Role(
+            name="jobmanager",
+            sizes=settings.job_manager,
+            script="jobmanager.sh",
             # The pod's address, not the Service's: with high availability it is published in ZooKeeper. What stands
             # after the dashes is the job's, whatever it looks like.
-            [
-                *("standalone-job", "-D", Expanded("jobmanager.rpc.address=$(POD_IP)"), "--job-id", self.job_id),
-                *("--job-classname", settings.main_class, "--", *settings.arguments),
+            args=[
+                "standalone-job",
+                "-D",
+                Expanded("jobmanager.rpc.address=$(POD_IP)"),
+                "--job-id",
+                self.job_id,
+                "--job-classname",
+                settings.main_class,
+                "--",
+                *settings.arguments,
             ],
-            JOB_MANAGER_PORTS,
+            ports=JOB_MANAGER_PORTS,
             started={"tcp_socket": {"port": "rest"}},
             # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
             alive={"http_get": {"path": "/config", "port": "rest"}},
@@ -100,10 +128,10 @@ class FlinkPods:
             saves=saves,
             env={"STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else ""},
         )
-        return self._template(labels, main, saves)
+        return self._template(labels, role)
 
-    def task_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
-        """As many as the autoscaler wants."""
+    def task_manager_template(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """The pods of the TaskManagers, of which there are as many as the autoscaler wants."""
         settings = self.settings
         saves = {"checkpoint": _CHECKPOINT_SECONDS} if settings.task_managers.checkpoint_on_stop else {}
         if settings.job_manager.savepoint_on_stop:
@@ -121,12 +149,15 @@ class FlinkPods:
             # Where whole files wait for their upload (default: /tmp, which is smaller).
             **({"presto.s3.staging-directory": STATE_DIR} if settings.s3 else {}),
         }
-        main = self._container(
-            "taskmanager",
-            settings.task_managers,
-            "start.sh",
-            ["taskmanager", *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}")))],
-            _TASK_MANAGER_PORTS,
+        role = _Role(
+            name="taskmanager",
+            sizes=settings.task_managers,
+            script="start.sh",
+            args=[
+                "taskmanager",
+                *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}"))),
+            ],
+            ports=_TASK_MANAGER_PORTS,
             started=listens,
             alive=listens,
             ready=listens,
@@ -136,8 +167,7 @@ class FlinkPods:
         )
         return self._template(
             labels,
-            main,
-            saves,
+            role,
             volumes=[self._state_volume()],
             init_containers=[self._own_host_path()] if settings.task_managers.state_directory.host_path else [],
         )
@@ -145,8 +175,7 @@ class FlinkPods:
     def _template(
         self,
         labels: Mapping[str, str],
-        main: k8s.core.v1.ContainerArgsDict,
-        saves: Mapping[str, int],
+        role: _Role,
         *,
         volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
         init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
@@ -158,9 +187,9 @@ class FlinkPods:
             user=USER,
             checksum=checksum({**self.texts, **more.texts}),
             init_containers=[*init_containers, *more.init_containers],
-            containers=[main, *more.containers],
+            containers=[self._container(role), *more.containers],
             volumes=[
-                {"name": "platform-conf", "config_map": {"name": self.config}},
+                {"name": "platform-conf", "config_map": {"name": self.config_map}},
                 {"name": "platform-scripts", "config_map": {"name": self.scripts}},
                 {"name": "platform-library", "config_map": {"name": self.library}},
                 self._data_volume(),
@@ -171,7 +200,7 @@ class FlinkPods:
                 *volumes,
                 *more.volumes,
             ],
-            grace_seconds=_STOP_SECONDS + sum(saves.values()) + more.grace_seconds,
+            grace_seconds=_STOP_SECONDS + sum(role.saves.values()) + more.grace_seconds,
             # Leaders in Kubernetes are elected by who may write to the API.
             more={"automount_service_account_token": True, **more.spec} if self.leases else more.spec,
         )
@@ -244,35 +273,21 @@ class FlinkPods:
             }
         )
 
-    def _container(
-        self,
-        name: str,
-        sizes: JobManagerSettings | TaskManagerSettings,
-        script: str,
-        args: list[str],
-        numbers: Mapping[str, int],
-        *,
-        started: k8s.core.v1.ProbeArgsDict,
-        alive: k8s.core.v1.ProbeArgsDict,
-        ready: k8s.core.v1.ProbeArgsDict,
-        saves: Mapping[str, int],
-        env: Mapping[str, str],
-        mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
-    ) -> k8s.core.v1.ContainerArgsDict:
+    def _container(self, role: _Role) -> k8s.core.v1.ContainerArgsDict:
         variables = {
             "S3": "" if self.claim else "true",
             "JOB_ID": self.job_id,
-            "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
-            "REST": self.rest,
-            **env,
+            "MALLOC_CONF": f"narenas:{jemalloc_arenas(role.sizes.cpu_limit)}",
+            "REST": self.rest_address,
+            **role.env,
         }
         spec: k8s.core.v1.ContainerArgsDict = {
-            "name": name,
+            "name": role.name,
             "image": self.image,
             # Why a process does not come up is in its last lines, and in what the state record says.
             "termination_message_policy": "FallbackToLogsOnError",
-            "command": ["bash", f"{SCRIPTS_DIR}/{script}"],
-            "args": args,
+            "command": ["bash", f"{SCRIPTS_DIR}/{role.script}"],
+            "args": list(role.args),
             "env": [
                 _field("POD_IP", "status.podIP"),
                 _field("POD_NAME", "metadata.name"),
@@ -281,12 +296,12 @@ class FlinkPods:
                 *self._credentials(),
                 *self.additions.env,
             ],
-            "ports": ports(numbers),
-            "resources": resources(sizes.container_mib, sizes.cpu, sizes.cpu_limit),
+            "ports": ports(role.ports),
+            "resources": resources(role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
-            "startup_probe": {**started, "period_seconds": 1, "failure_threshold": 240},
-            "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
-            "readiness_probe": {**ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
+            "startup_probe": {**role.started, "period_seconds": 1, "failure_threshold": 240},
+            "liveness_probe": {**role.alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
+            "readiness_probe": {**role.ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
             "volume_mounts": [
                 {"name": "platform-conf", "mount_path": PLATFORM_CONF_DIR, "read_only": True},
                 {"name": "platform-scripts", "mount_path": SCRIPTS_DIR, "read_only": True},
@@ -299,13 +314,13 @@ class FlinkPods:
                 {"name": "conf", "mount_path": CONF_DIR},
                 {"name": "data", "mount_path": DATA_DIR if self.claim else S3_PLUGIN_DIR},
                 {"name": "log", "mount_path": LOG_DIR},
-                *mounts,
+                *role.mounts,
                 {"name": "tmp", "mount_path": "/tmp"},
                 *self.additions.mounts,
             ],
         }
-        if saves:
-            ways = [f"{way}={seconds}" for way, seconds in saves.items()]
+        if role.saves:
+            ways = [f"{way}={seconds}" for way, seconds in role.saves.items()]
             leave = ["bash", f"{SCRIPTS_DIR}/leave.sh", *ways]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)

@@ -52,7 +52,7 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("images/fluentd/another", ENVIRONMENTS),
         ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
         ("policies/config/ops.json", ["cluster"]),
-        ("policies/table.py", []),
+        ("policies/docs.py", []),
         ("cli/preview/prepare.py", ALL),
         ("cli/preview/comment.py", []),
         ("local/jars.py", ALL),

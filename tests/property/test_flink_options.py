@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 
 from components.flink.config import render
-from components.flink.given import job_manager_options, millis, options_of, size_mib, task_manager_options
 from components.flink.memory import FlinkMemoryError, JobManagerOptions, TaskManagerOptions, flink_options
+from components.flink.options import job_manager_options, millis, options_of, size_mib, task_manager_options
 from tests import flink_memory
 
 

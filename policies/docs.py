@@ -1,4 +1,4 @@
-"""Prints docs/policies.md: python -m policies.table > docs/policies.md"""
+"""Prints docs/policies.md: python -m policies.docs > docs/policies.md"""
 
 from policies.admission import WORKLOADS
 from policies.pack import RULES, configuration
@@ -11,7 +11,7 @@ _HEAD = """\
 
 What the platform refuses, twice: at preview, by the policy pack (`policies/`), whatever is about to be applied; and in
 the cluster, by the API server, whatever comes another way. Both are made from the same rules. This page is made from
-them too: `python -m policies.table > docs/policies.md`.
+them too: `python -m policies.docs > docs/policies.md`.
 
 ## At preview and at `up`
 
