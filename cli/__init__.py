@@ -1,1 +1,1 @@
-"""What `make` runs, on a local node or on any other cluster: python -m cli COMMAND."""
+"""The commands that `make` runs, on a local node or on any other cluster: python -m cli COMMAND."""

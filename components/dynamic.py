@@ -1,4 +1,4 @@
-"""What our dynamic providers share: what each begins with, how an error reaches the user, and what is told once.
+"""The frame of dynamic providers: their base class, errors without a traceback, and warnings that are told once.
 
 A dynamic resource's create, read, update, delete, check and diff run in a process of their own, started by the engine,
 where the program does not run.
@@ -29,7 +29,7 @@ class ToldError(Exception):
 
 
 class Provider(ResourceProvider):
-    """What each provider of ours begins with.
+    """The base of dynamic providers.
 
     A provider is pickled into the state by reference: the module and the name of its class. State from an older version
     works with newer code as long as both stay what they are.

@@ -1,4 +1,4 @@
-"""A set of members that keep data: what ZooKeeper and Kafka have in common as Kubernetes objects."""
+"""The Kubernetes objects that ZooKeeper and Kafka share: a StatefulSet whose members keep data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from components.base import Children, StorageArgs, claim_spec, pod_template, sel
 
 @dataclass(frozen=True, kw_only=True)
 class StatefulSetArgs:
-    """What the members of a set run, and where their data lies.
+    """The members of a set: what they run, and where their data lies.
 
     `files` are those of the ConfigMap, which the pods have as the volume `config`. `checksum` is that of what must
     replace the pods when it changes. `ports` are those of a member by name; `client_port` names the one that clients

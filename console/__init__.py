@@ -1,1 +1,1 @@
-"""What every command builds on: where things lie, and how a person sees what is going on. Imports nothing of ours."""
+"""Paths, locks, steps and child processes, on which every command builds. Imports nothing else of the project."""

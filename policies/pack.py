@@ -34,7 +34,7 @@ class Configuration:
     """What an environment says of the rules, in the form that Pulumi reads: a level, or a mapping with bounds."""
 
     overrides: Mapping[str, Any]
-    """What differs from the defaults, by id of rule; `all` is for every rule."""
+    """Levels and bounds that differ from the defaults, by id of rule; `all` is for every rule."""
 
     def level(self, rule: Rule) -> Level:
         """The level of a rule here."""

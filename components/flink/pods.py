@@ -55,7 +55,7 @@ def scripts() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Role:
-    """What the container of one role has of its own.
+    """The container of one role, as far as it differs from the other role's.
 
     `script` starts it with `args`. Its probes say that it has `started`, that it is `alive`, and that it is `ready`.
     `saves` are the ways in which state is saved before it stops, each with the most seconds that it may take.

@@ -99,7 +99,7 @@ _REMEDIES = {
 
 
 def refusal(key: str, value: str) -> str | None:
-    """Why a user may not set an option, with the remedy; None if that is allowed."""
+    """Return why a user may not set an option, with the remedy; None if that is allowed."""
     if not KEY.fullmatch(key):
         return (
             f"Flink option {key!r} = {shown(key, value)} is not the name of an option: write it like state.backend.type"

@@ -1,4 +1,4 @@
-"""What JobManagers say of their job, and the words in which Flink and the state record say that it ended."""
+"""Asks JobManagers for their job; the words in which Flink and the state record say that it ended."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,10 @@ _SAYS = "the job does not run: "  # how ready.sh begins
 
 
 def why_not(kubectl: Callable[..., str], pod: str) -> str:
-    """Why the job does not run, as a JobManager says; empty while it runs. `kubectl` runs a command of the cluster.
+    """Ask a JobManager why its job does not run; the answer is empty while the job runs.
 
-    The text is Flink's state of the job, then, behind a semicolon and a blank, the reason of the state record.
+    `kubectl` runs a command and returns its output. The answer is the job's state, then a semicolon and a blank, then
+    the state record's reason.
     """
     script = f"bash {SCRIPTS_DIR}/ready.sh || :"
     said = kubectl("exec", pod, "--container", "jobmanager", "--", "bash", "-c", script)

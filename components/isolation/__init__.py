@@ -1,1 +1,1 @@
-"""What keeps environments apart. Empty, so that its settings are imported without an engine."""
+"""Isolation of environments from each other. Empty, so that its settings are imported without an engine."""

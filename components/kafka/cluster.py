@@ -81,7 +81,7 @@ class KafkaCluster(pulumi.ComponentResource):
                     **{f"{node}.properties": text for node, text in enumerate(nodes)},
                     **_new_disks(args.settings),
                 },
-                # Of one node's file, which says all that they share: another broker must not restart the rest.
+                # One node's file says all that they share: another broker must not restart the rest.
                 checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
                 ports=_PORTS,
                 client_port="internal",

@@ -65,7 +65,7 @@ def _exporters() -> Mapping[str, str]:
 
 
 EXPORTERS = _exporters()
-# What an agent can write to.
+# The kinds that each agent can write to.
 DESTINATIONS: Mapping[Agent, tuple[str, ...]] = {
     "fluentd": tuple(DestinationSettings.model_fields),
     "opentelemetryCollector": tuple(EXPORTERS),

@@ -9,8 +9,8 @@ import pytest
 
 from console.paths import ROOT
 
-# What modules of a package may import, beside their own package. An arrow to PURE is one to those modules of
-# components which do not load Pulumi, neither themselves nor by what they import.
+# The packages that a package may import, beside itself. PURE stands for those modules of components that do not load
+# Pulumi, neither themselves nor by what they import.
 PURE = "pure modules of components"
 ARROWS = {
     "console": set[str](),
@@ -35,7 +35,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports(tree: ast.AST, known: dict[str, Path], *, late: bool) -> Iterator[str]:
-    """What a module imports, each by the longest name that is a module of the project, else as it is written.
+    """Yield what a module imports, each by the longest name that is a module of the project, else as it is written.
 
     A package counts with each of its modules. Without `late`, imports inside of functions are left out.
     """
@@ -66,7 +66,7 @@ def graph(*, late: bool) -> dict[str, frozenset[str]]:
 
 
 def loads_pulumi(module: str, seen: set[str] | None = None) -> bool:
-    """Whether a module loads Pulumi when it is imported."""
+    """Return whether Pulumi is loaded when a module is imported."""
     seen = {module} if seen is None else seen
     for each in graph(late=False).get(module, ()):
         if each.split(".")[0] in PULUMI:
@@ -79,7 +79,7 @@ def loads_pulumi(module: str, seen: set[str] | None = None) -> bool:
 
 
 def allowed(module: str, imported: str) -> bool:
-    """Whether the arrows let a module import another one."""
+    """Return whether the arrows let a module import another one."""
     home, other = module.split(".", maxsplit=1)[0], imported.split(".", maxsplit=1)[0]
     if home == other or other not in ARROWS:
         return True

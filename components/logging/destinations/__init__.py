@@ -1,1 +1,1 @@
-"""Where logs can go, a module for each kind: its settings, its Secret's keys, and what both agents are told of it."""
+"""Destinations of logs. The module of each has its settings, its Secret's keys, and its part of both agents' files."""

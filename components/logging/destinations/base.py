@@ -1,4 +1,4 @@
-"""What every destination of logs has: settings, and what fluentd and the OpenTelemetry Collector are told of it."""
+"""The base of all destinations of logs."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Agent = Literal["fluentd", "opentelemetryCollector"]
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a destination stands: its name and kind in the settings, and what of the pod and the stack it may need.
+    """The surroundings of a destination, from which its part of an agent's configuration follows.
 
-    `kafka` is `host:port` of the stack's own, `volume` where the destination's volume is mounted, `buffer_mib` how much
-    may wait for it.
+    `name` and `kind` are those in the settings. `kafka` is `host:port` of the stack's own Kafka. `volume` is the
+    directory where the destination's volume is mounted. `buffer_mib` bounds the events that may wait for it.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Destination(Section):
     collector_variables: ClassVar[Mapping[str, str]] = {}
     """The sidecar's variables for keys of its Secret, where the collector's exporter reads none but these."""
     dated: ClassVar[bool] = False
-    """Whether the collector's exporter needs the date of each event, for paths."""
+    """True if the collector's exporter makes paths of the date of each event."""
 
     @property
     def secret_name(self) -> str | None:
@@ -48,7 +48,7 @@ class Destination(Section):
         return None
 
     def exclusive(self, agent: Agent) -> Hashable:
-        """What no other destination of its kind may have as well; None if there is nothing."""
+        """A value that no other destination of its kind may have, too; None if there is none."""
         return None
 
     def clash(self, first: str) -> tuple[str, str]:
@@ -56,9 +56,9 @@ class Destination(Section):
         raise NotImplementedError
 
     def store(self, at: Place) -> FluentdStore:
-        """What fluentd is told."""
+        """The part of fluentd's configuration."""
         raise NotImplementedError
 
     def exporter(self, at: Place) -> dict[str, Any]:
-        """What the collector is told. Not asked for a kind that has none of `exporters`."""
+        """The part of the collector's configuration. Not called for a kind that is not in `exporters`."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What the exporters of the OpenTelemetry Collector have in common."""
+"""Parts of the OpenTelemetry Collector's configuration that destinations share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What fluentd's configuration is made of, and the parts of it that destinations share."""
+"""Sections of fluentd's configuration, and the parts of it that destinations share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
