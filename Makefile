@@ -6,7 +6,7 @@ CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/streaming-plat
 # One virtual environment for each set of pins, outside the checkout: a second clone finds it ready.
 PINS := $(shell { cat requirements.txt; $(PYTHON) --version; } | sha256sum | cut -c1-12)
 VENV := $(CACHE)/venv-$(PINS)
-LOCAL = .venv/bin/python -m local
+CLI = .venv/bin/python -m cli
 
 NAME ?= local
 CONTEXT ?=
@@ -25,40 +25,40 @@ help: ## this list
 	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
 up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" up
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" up
 
 prove: .venv ## send 10,000 records through the platform and check that each comes out exactly once
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" prove
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" prove
 
 status: .venv ## what runs, how it scales, how to reach it
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" status
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" status
 
 preview: .venv ## what `pulumi up` would change: STACK=dev|test|ops|cluster
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"
 
 destroy: .venv ## delete what a stack made: STACK=...; protected data is refused
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" destroy "$(STACK)"
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" destroy "$(STACK)"
 
 refresh: .venv ## compare a stack with the cluster: STACK=...
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" refresh "$(STACK)"
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" refresh "$(STACK)"
 
 down: .venv ## stop the local cluster; DATA=delete deletes its volumes, keys and Pulumi state too
-	@$(LOCAL) --name "$(NAME)" down --data "$(or $(DATA),keep)"
+	@$(CLI) --name "$(NAME)" down --data "$(or $(DATA),keep)"
 
 jars: .venv ## build the project's Java: the reference job, and what runs beside each Flink job
-	@$(LOCAL) jars
+	@$(CLI) jars
 
 images: .venv ## pull or build the platform's container images
-	@$(LOCAL) images
+	@$(CLI) images
 
 kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"
 
 env: .venv ## print the export lines for using pulumi and kubectl by hand: eval "$$(make -s env)"
-	@$(LOCAL) --name "$(NAME)" --context "$(CONTEXT)" env
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" env
 
 test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|integration for one level
-	@$(LOCAL) --name test test "$(LEVEL)"
+	@$(CLI) --name test test "$(LEVEL)"
 
 check: .venv ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright

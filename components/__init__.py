@@ -1,1 +1,1 @@
-"""The parts of the platform: plain arguments in, Kubernetes resources out."""
+"""The parts of the platform, each with its settings beside it: settings in, Kubernetes resources out."""

@@ -1,4 +1,4 @@
-"""What our dynamic providers share: how an error of ours reaches the user, and what is told once.
+"""The frame of dynamic providers: their base class, errors without a traceback, and warnings that are told once.
 
 A dynamic resource's create, read, update, delete, check and diff run in a process of their own, started by the engine,
 where the program does not run.
@@ -8,10 +8,11 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import grpc
+from pulumi.dynamic import ConfigureRequest, ResourceProvider
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 P = ParamSpec("P")
@@ -25,6 +26,25 @@ _lock = threading.Lock()
 
 class ToldError(Exception):
     """What a user can do something about: the message says what. Shown without a traceback."""
+
+
+class Provider(ResourceProvider):
+    """The base of dynamic providers.
+
+    A provider is pickled into the state by reference: the module and the name of its class. State from an older version
+    works with newer code as long as both stay what they are.
+    """
+
+    serialize_as_secret_always = False  # there is no secret in a name
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Keep what the engine has as the setting `kubeconfig`; see components/reach.py."""
+        self._setting: str | None = req.config.get("kubeconfig")
+
+
+def stored(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own part of a resource's properties; the SDK adds to it."""
+    return {key: value for key, value in properties.items() if not key.startswith("__")}
 
 
 def told(method: Callable[P, R]) -> Callable[P, R]:

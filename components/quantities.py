@@ -5,13 +5,19 @@ difference where there is none.
 """
 
 import math
+import re
 
 _BINARY = ("Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("m", "", "k", "M", "G")
 _UNITS = {
+    "": 1,
     **{"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60},
     **{"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18},
 }
+# The API server would take a sign; of what is written here, nothing is less than nothing.
+_QUANTITY = re.compile(
+    r"(?P<number>[+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?P<unit>[numkMGTPE]|[KMGTPE]i)?"
+)
 
 
 def mib(mebibytes: int) -> str:
@@ -30,11 +36,11 @@ def thousands(count: int) -> str:
 
 
 def number(quantity: str) -> float:
-    """The plain number of a quantity, for example `500m` -> 0.5, `16Gi`, `2`. Raises ValueError."""
-    for unit, factor in _UNITS.items():
-        if quantity.endswith(unit):
-            return float(quantity[: -len(unit)]) * factor
-    return float(quantity)
+    """The plain number of a quantity, for example `500m` -> 0.5, `16Gi`, `2`. Raises ValueError for what is none."""
+    found = _QUANTITY.fullmatch(quantity)
+    if not found:
+        raise ValueError(f"{quantity!r} is no quantity such as 512Mi")
+    return float(found["number"]) * _UNITS[found["unit"] or ""]
 
 
 def jemalloc_arenas(cpu_limit: float) -> int:

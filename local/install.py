@@ -15,8 +15,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.paths import ROOT, cache, lock
-from local.progress import LocalError, run, step, warn
+from console.paths import ROOT, cache, lock
+from console.progress import LocalError, run, step, warn
 
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
 # No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.

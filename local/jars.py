@@ -2,12 +2,12 @@
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.paths import ROOT, cache, lock
-from local.progress import LocalError, run, step
-from stacks.settings import EnvironmentSettings
+from console.paths import ROOT, cache, lock
+from console.progress import LocalError, run, step
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ def build(module: Module) -> None:
         stamp.write_text(digest.hexdigest())
 
 
-def build_jars(settings: EnvironmentSettings) -> None:
-    """Build what the stack's Flink clusters run of this project, where its sources changed since it was built."""
-    if settings.flink.clusters:
+def build_for(clusters: Sequence[str | None]) -> None:
+    """Build what Flink clusters run of this project, where its sources changed since it was built.
+
+    `clusters` has the path of each cluster's jar, and None for a cluster that names an image instead.
+    """
+    if clusters:
         build(STATE_RECORD)
-    if REFERENCE_JOB.jar in {ROOT / cluster.jar for cluster in settings.flink.clusters.values() if cluster.jar}:
+    if REFERENCE_JOB.jar in {ROOT / jar for jar in clusters if jar}:
         build(REFERENCE_JOB)
 
 

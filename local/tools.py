@@ -12,9 +12,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from console.paths import ROOT, cache, lock
+from console.progress import LocalError, run, step
 from local.install import GO_ENVIRONMENT, Download, Tool, ensure, go_build
-from local.paths import ROOT, cache, lock
-from local.progress import LocalError, run, step
 
 PULUMI = "3.246.0"
 PULUMI_KUBERNETES = "4.25.0"

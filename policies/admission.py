@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.cel import quoted
+from components.isolation.cel import quoted
 from policies.rules import Validation
 
 WORKLOADS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob")

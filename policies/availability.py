@@ -9,11 +9,11 @@ from typing import Any
 
 from policies.admission import CONTAINERS, RUNNING, of_containers
 from policies.kafka import KafkaBrokers, kafkas
-from policies.plain import CannotJudgeError, UnreadableError, field, items, mapping, whole
 from policies.programs import PROGRAMS, ZOOKEEPER, cel_runs, program_of, surely_runs
 from policies.resources import Container, KubeObject, Pod, Stack, selects
 from policies.rules import Bounds, Setting, Validation, rule
 from policies.scaling import replicas_at_most
+from policies.unknown import CannotJudgeError, UnreadableError, field, items, mapping, whole
 
 _RUNNING = ("Deployment", "StatefulSet", "DaemonSet")
 _SETS = ("Deployment", "StatefulSet")

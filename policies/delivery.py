@@ -12,9 +12,9 @@ from policies.kafka import (
     kafkas,
     topics,
 )
-from policies.plain import UnreadableError, known, whole
 from policies.resources import Stack
 from policies.rules import Bounds, Setting, apart, each_of, figure, rule
+from policies.unknown import UnreadableError, known, whole
 
 _GUARANTEES = ("NONE", "AT_LEAST_ONCE", "EXACTLY_ONCE")
 _JOB = "guarantee and checkpointing stand in arguments and in another object"

@@ -6,9 +6,9 @@ from typing import Any
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi_policy import ReportViolation, ResourceValidationArgs, StackValidationArgs, proxy
 
-from policies.plain import Unknown
 from policies.resources import Resource, Stack
 from policies.rules import Finding, Rule
+from policies.unknown import Unknown
 
 _UNKNOWN = {value for name, value in vars(proxy).items() if name.startswith("UNKNOWN_")} | {UNKNOWN}
 

@@ -11,18 +11,25 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from components.flink.given import job_manager_options, millis, options_of, task_manager_options
-from components.flink.memory import JobManagerOptions, TaskManagerOptions
-from policies.plain import CannotJudgeError, UnreadableError, field, items, known, mapping
+from components.flink.directories import CONF_DIR
+from components.flink.memory import (
+    DEFAULT_JOB_MANAGER_MIB,
+    DEFAULT_TASK_MANAGER_MIB,
+    JobManagerOptions,
+    TaskManagerOptions,
+)
+from components.flink.options import job_manager_options, millis, options_of, task_manager_options
 from policies.programs import FLINK, own_words, surely_runs
 from policies.resources import Container, KubeObject, Process, Stack
 from policies.scaling import autoscalers_of
+from policies.unknown import CannotJudgeError, UnreadableError, field, items, known, mapping
 
-LOG_DIR = "/opt/flink/log"
-_CONF_DIR = "/opt/flink/conf"
 _CONF_FILES = ("config.yaml", "flink-conf.yaml")
 # What the public image's config.yaml says of memory.
-_IMAGE_DEFAULTS = {"jobmanager.memory.process.size": "1600m", "taskmanager.memory.process.size": "1728m"}
+_IMAGE_DEFAULTS = {
+    "jobmanager.memory.process.size": f"{DEFAULT_JOB_MANAGER_MIB}m",
+    "taskmanager.memory.process.size": f"{DEFAULT_TASK_MANAGER_MIB}m",
+}
 
 _TASK_MANAGER = re.compile(r"(^|[/\s\"'])taskmanager(\.sh)?([\s;&|)\"']|$)|TaskManagerRunner")
 _SESSION = re.compile(r"(^|[/\s\"'])jobmanager(\.sh)?([\s;&|)\"']|$)|SessionClusterEntry[pP]oint")
@@ -56,7 +63,7 @@ class FlinkProcess(Process):
         read_only = False
         for directory, text in files:
             options.update(options_of(text))
-            read_only = read_only or directory == _CONF_DIR
+            read_only = read_only or directory == CONF_DIR
         # The image's entry point writes them into the file, which it cannot where a ConfigMap is mounted.
         properties = None if read_only else variable(self.container, self.stack, "FLINK_PROPERTIES")
         if properties:
@@ -79,7 +86,7 @@ class FlinkProcess(Process):
             at, volume = str(field(mount, "mountPath")).rstrip("/"), volumes.get(field(mount, "name"), {})
             sources = _sources(volume)
             if sources is None:
-                if at == _CONF_DIR or (posixpath.dirname(at) == _CONF_DIR and posixpath.basename(at) in _CONF_FILES):
+                if at == CONF_DIR or (posixpath.dirname(at) == CONF_DIR and posixpath.basename(at) in _CONF_FILES):
                     elsewhere = f"its configuration is in volume {field(volume, 'name')}, which is no ConfigMap"
                 continue
             for source in sources:
@@ -94,7 +101,7 @@ class FlinkProcess(Process):
         name = str(field(source, "name"))
         found = self.stack.find("ConfigMap", self.owner.namespace, name)
         if found is None:
-            if at == _CONF_DIR or at.startswith(f"{_CONF_DIR}/"):
+            if at == CONF_DIR or at.startswith(f"{CONF_DIR}/"):
                 raise CannotJudgeError(f"ConfigMap {name}, which it mounts, is not part of this stack")
             return
         data = mapping(found.body, "data")

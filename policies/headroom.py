@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from components.flink.backends import MANAGED_BACKENDS
 from components.flink.memory import (
     MIB,
     FlinkMemoryError,
@@ -13,14 +14,13 @@ from components.flink.memory import (
     task_manager_memory,
 )
 from policies.flink import FlinkProcess, first_heap_mib, flink_processes, last_heap_mib
-from policies.plain import CannotJudgeError, known, whole
 from policies.programs import KAFKA, ZOOKEEPER, Program, program_of, surely_runs
 from policies.resources import Container
 from policies.rules import Bounds, Setting, figure, rule
+from policies.unknown import CannotJudgeError, known, whole
 
 _JOINED = "the sizes are in the configuration that the pod mounts, which is another object"
 _LEAST_OVERHEAD = TaskManagerOptions(process_mib=0).jvm_overhead_min_mib  # Flink's default, as in the memory model
-_MANAGED_BACKENDS = ("rocksdb", "forst")
 
 
 def _options(process: FlinkProcess) -> TaskManagerOptions | JobManagerOptions:
@@ -93,7 +93,11 @@ TASK_OFF_HEAP = rule(
     subjects=lambda stack: (process for process in flink_processes(stack) if process.is_task_manager),
     check=_task_off_heap,
     scope="stack",
-    settings={"minMib": Setting(64, "smallest taskmanager.memory.task.off-heap.size, in MiB")},
+    settings={
+        "minMib": Setting(
+            TaskManagerOptions.task_off_heap_mib, "smallest taskmanager.memory.task.off-heap.size, in MiB"
+        )
+    },
     admission=_JOINED,
 )
 
@@ -125,7 +129,7 @@ def _rocksdb(process: FlinkProcess, _: Bounds) -> Iterator[str]:
     configuration = process.configuration
     given = configuration.get("state.backend.type", configuration.get("state.backend", "")).lower()
     # By its name, or that of its factory's class.
-    backend = next((name for name in _MANAGED_BACKENDS if name in given), None)
+    backend = next((name for name in MANAGED_BACKENDS if name in given), None)
     if backend is None:
         return
     memory = f"state.backend.{backend}.memory"

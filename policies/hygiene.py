@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from components.cel import quoted
+from components.flink.directories import LOG_DIR
+from components.isolation.cel import quoted
 from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_VALUE, USER_INFO, WEBHOOK, names_secret
 from components.secrets.mask import masked, named, told
 from policies.admission import of_containers
-from policies.flink import LOG_DIR, FlinkCluster, FlinkProcess, flink_clusters, flink_processes
-from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, part
+from policies.flink import FlinkCluster, FlinkProcess, flink_clusters, flink_processes
 from policies.programs import CEL_WORDS, FLINK, cel_runs, unrecognised
 from policies.resources import Container, KubeObject, Resource
 from policies.rules import Bounds, Note, Setting, apart, listed, rule
+from policies.unknown import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, part
 
 
 def _namespace(each: KubeObject, bounds: Bounds) -> Iterator[str]:
@@ -109,14 +110,14 @@ PLAIN_ENV = rule(
 
 
 def _plain_words(container: Container, _: Bounds) -> Iterator[str]:
-    for kind in ("command", "args"):
-        words = items(container.body, kind)
+    words = ((kind, *each) for kind in ("command", "args") for each in named(items(container.body, kind)))
 
-        def word(named_word: tuple[str, Any], kind: str = kind) -> Iterator[str]:
-            if found := told(named_word[0], known(named_word[1])):
-                yield f"{kind} has {listed(found)} in plain text"
+    def word(each: tuple[str, str, Any]) -> Iterator[str]:
+        kind, name, value = each
+        if found := told(name, known(value)):
+            yield f"{kind} has {listed(found)} in plain text"
 
-        yield from apart(named(words), word)
+    yield from apart(words, word)
 
 
 PLAIN_WORDS = rule(

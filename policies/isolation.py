@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from policies.admission import listed as cel_list
 from policies.admission import of_containers, of_pods
-from policies.plain import field, items, mapping
 from policies.resources import Container, Pod
 from policies.rules import Bounds, Setting, listed, rule
+from policies.unknown import field, items, mapping
 
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _ADDABLE = ("NET_BIND_SERVICE",)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from policies.plain import field, items, known, mapping, part, whole
 from policies.programs import KAFKA, surely_runs
 from policies.resources import Process, Stack
 from policies.scaling import replicas_at_most
+from policies.unknown import field, items, known, mapping, part, whole
 
 DEFAULT_MAX_TRANSACTION_MILLIS = 900_000  # transaction.max.timeout.ms
 DEFAULT_MESSAGE_BYTES = 1_048_588  # message.max.bytes, max.message.bytes

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from policies import availability, delivery, headroom, hygiene, isolation, memory, rescale
-from policies.plain import UnreadableError
 from policies.resources import Stack
 from policies.rules import Finding, Level, Rule
+from policies.unknown import UnreadableError
 
 RULES: tuple[Rule, ...] = (
     *memory.RULES,
@@ -33,17 +33,18 @@ class PolicyConfigError(ValueError):
 class Configuration:
     """What an environment says of the rules, in the form that Pulumi reads: a level, or a mapping with bounds."""
 
-    said: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    """Levels and bounds that differ from the defaults, by id of rule; `all` is for every rule."""
 
     def level(self, rule: Rule) -> Level:
         """The level of a rule here."""
-        said = self.said.get(rule.id, self.said.get("all", {}))
-        level = said if isinstance(said, str) else said.get(_LEVEL, self.said.get("all", rule.level))
+        said = self.overrides.get(rule.id, self.overrides.get("all", {}))
+        level = said if isinstance(said, str) else said.get(_LEVEL, self.overrides.get("all", rule.level))
         return Level(level)
 
     def bounds(self, rule: Rule) -> Mapping[str, Any]:
         """What is said of a rule's bounds here."""
-        said = self.said.get(rule.id, {})
+        said = self.overrides.get(rule.id, {})
         return {} if isinstance(said, str) else {key: value for key, value in said.items() if key != _LEVEL}
 
 

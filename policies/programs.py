@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from components.cel import quoted
-from policies.plain import CannotJudgeError
+from components.isolation.cel import quoted
 from policies.resources import Container
+from policies.unknown import CannotJudgeError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policies.flink import FlinkCluster, FlinkProcess, flink_clusters
-from policies.plain import UnreadableError, field, whole
 from policies.resources import KubeObject, Stack
 from policies.rules import Bounds, Setting, each_of, figure, rule
 from policies.scaling import most_of
+from policies.unknown import UnreadableError, field, whole
 
 _JOINED = "whether a cluster is reactive stands in its configuration, which is another object"
 

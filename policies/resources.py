@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import yaml
 
-from policies.plain import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, mappings_in, part
+from components.quantities import number
+from policies.unknown import CannotJudgeError, Unknown, UnreadableError, field, items, known, mapping, mappings_in, part
 
 # Where Kubernetes' own kinds keep the pod or its template. In other kinds it is looked for.
 POD_PATHS: Mapping[str, tuple[str, ...]] = {
@@ -25,12 +26,6 @@ POD_PATHS: Mapping[str, tuple[str, ...]] = {
 # Containers whose memory Flink (native mode) or its operator sets, from the sizes in the configuration.
 SIZED_BY_FLINK = "flink-main-container"
 
-_UNITS = {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
-    f"{unit}i": 1024 ** (power + 1) for power, unit in enumerate("KMGTPE")
-}
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?P<unit>[numkMGTPE]|[KMGTPE]i)?"
-)
 MIB = 1024 * 1024
 
 
@@ -237,10 +232,10 @@ class Container:
 
 def quantity(name: str, text: object) -> float:
     """The number that a Kubernetes quantity stands for. Raises UnreadableError for what is none."""
-    found = _QUANTITY.fullmatch(str(text))
-    if not found or found["number"].startswith("-"):
-        raise UnreadableError(name, text, "quantity such as 512Mi")
-    return float(found["number"]) * _UNITS[found["unit"] or ""]
+    try:
+        return number(str(text))
+    except ValueError:
+        raise UnreadableError(name, text, "quantity such as 512Mi") from None
 
 
 class Stack:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-from policies.plain import CannotJudgeError, UnreadableError
 from policies.resources import Stack
+from policies.unknown import CannotJudgeError, UnreadableError
 
 # What a value of another shape than is expected leads to: a violation, never the end of all rules.
 _WRONG = (ValueError, TypeError, AttributeError, LookupError)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from policies.plain import field, part, whole
 from policies.resources import KubeObject, Stack
+from policies.unknown import field, part, whole
 
 
 def autoscalers_of(stack: Stack, workload: KubeObject) -> Iterator[KubeObject]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from components.admission import AdmissionRule
+from components.isolation.admission import AdmissionRule
+from components.isolation.settings import NamespaceSettings
 from policies.pack import RULES, configuration
 from policies.rules import Level, Rule, Validation
-from stacks.models import NamespaceSettings
 
 
 def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[AdmissionRule]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.admission import AdmissionRules
-from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from components.isolation.admission import AdmissionRules
+from components.isolation.namespace import IsolatedNamespace, IsolatedNamespaceArgs
 from policies.pack import PolicyConfigError
 from stacks.admission import admission_rules
 from stacks.settings import ClusterSettings, SettingsError

@@ -9,14 +9,14 @@ import pulumi_random as random
 from components.base import PodAdditions, StorageArgs
 from components.continuity.resource import Continuity, ContinuityArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
-from components.flink.config import LOG_DIR
+from components.flink.directories import LOG_DIR
 from components.flink.running import RunningJob, RunningJobArgs
 from components.kafka.admin import PodConnection
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
 from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
-from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
+from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
 
 _ZOOKEEPER, _KAFKA = "zookeeper", "kafka"  # their StatefulSets

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from components.names import PROJECT
 from components.secrets import mask
-from stacks.sections import SectionError
+from components.settings import SectionError
 
 # By pydantic's error types: value and bound, then the remedy. What the setting is for is added to it.
 _TEXTS = {

@@ -16,11 +16,11 @@ from bench.common.flink import Flink
 from bench.common.load import Load
 from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import BROKER_TIME
+from cli import prove
+from cli.platform import Target
 from components.kafka.admin import forward
-from local import prove
-from local.paths import ROOT
-from local.platform import Target
-from local.progress import LocalError, say
+from console.paths import ROOT
+from console.progress import LocalError, say
 
 CLUSTER = "autoscaling"
 _TOPICS_OF = (f"{CLUSTER}-events", f"{CLUSTER}-results")

@@ -11,8 +11,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from bench.common.flink import Flink
 from bench.common.topics import Reader
-from local.kube import field
-from local.progress import LocalError
+from cli.kube import field
+from console.progress import LocalError
 
 SAMPLE_SECONDS = 5.0
 _REQUEST_SECONDS = 10.0

@@ -10,13 +10,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from bench.common.flink import wait_for
-from local import images, platform, prove
-from local.kube import Kube
+from cli import platform, prove
+from cli.kube import Kube
+from cli.platform import Target
+from cli.pulumi import Workspace
+from cli.waiting import until_it_runs
+from console.progress import LocalError, descendants, say, step
+from local import images
 from local.node import lifecycle
-from local.platform import Target
-from local.progress import LocalError, descendants, say, step
-from local.pulumi import Workspace
-from local.waiting import until_it_runs
 from stacks.settings import EnvironmentSettings, merge
 
 _SEEN_SECONDS = 240.0

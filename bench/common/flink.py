@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
-from local.kube import Kube, field
-from local.progress import LocalError
+from cli.kube import Kube, field
+from console.progress import LocalError
 
 POLL_SECONDS = 1.0  # a look is a kubectl and some requests: a tenth of a second of CPU and more
 Role = Literal["jobmanager", "taskmanager"]

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from confluent_kafka import Producer
 
-from local import prove
-from local.progress import LocalError
+from cli import prove
+from console.progress import LocalError
 
 BATCH_SECONDS = 0.005
 _START_SECONDS = 60.0

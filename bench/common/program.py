@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 
 from components.kafka.admin import KafkaUnreachableError
-from local.progress import LocalError, Terminated, say
+from console.progress import LocalError, Terminated, say
 from stacks.settings import SettingsError
 
 

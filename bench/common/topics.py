@@ -7,7 +7,7 @@ from typing import Self
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Message, TopicPartition
 
-from local.progress import LocalError
+from console.progress import LocalError
 
 # The broker's clock stamps each record when it arrives, at input and output alike.
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}

@@ -18,10 +18,10 @@ from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import Offsets, Reader
 from bench.logging import job
 from bench.logging.tally import Tally, tally
+from cli import prove
+from cli.platform import Target
 from components.kafka.admin import forward
-from local import prove
-from local.platform import Target
-from local.progress import LocalError, say
+from console.progress import LocalError, say
 
 CHECKS = ("loss", "flood", "cost")
 _ARRIVAL_SECONDS = 240.0

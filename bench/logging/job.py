@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, Pod, wait_for
-from local.progress import LocalError, say, step
+from console.progress import LocalError, say, step
 
 CLUSTER = "loglines"
 TRACES_EVERY = 500

@@ -13,8 +13,8 @@ import yaml
 from bench.common.claims import CHECKPOINT_SECONDS
 from bench.common.program import add_target, positive, program, verdict
 from bench.rescale.settings import EIGHT_SECONDS, EIGHT_SECONDS_EVENTS, GUARANTEES, SETTINGS
-from local.paths import ROOT
-from local.progress import LocalError, say
+from console.paths import ROOT
+from console.progress import LocalError, say
 
 if TYPE_CHECKING:
     from bench.rescale.run import Repetition
@@ -89,9 +89,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from bench.rescale.faults import Network
     from bench.rescale.run import Bench
     from bench.rescale.settings import CLUSTER, INPUT, TOPICS, cluster
+    from cli import prove
+    from cli.platform import Target
     from components.kafka.admin import forward
-    from local import prove
-    from local.platform import Target
 
     compared = _compared(arguments)
     events = {name: EVENTS[name] for name in _EVENTS if name in (arguments.events or _EVENTS)}

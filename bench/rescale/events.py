@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bench.common.flink import Flink, Job, Pod, wait_for
 from bench.rescale.faults import Network, send_signal
-from local.kube import Kube
-from local.progress import LocalError
+from cli.kube import Kube
+from console.progress import LocalError
 
 UNDISTURBED_SECONDS = 6  # nobody looks: on a small machine that would take CPU from what is looked at
 PATIENCE_SECONDS = 400  # for the slowest of Flink's defaults to be over, some of them one after the other

@@ -5,10 +5,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from bench.common.flink import Pod
-from local.kube import Kube
+from cli.kube import Kube
+from cli.platform import Target, get_tools
+from console.progress import LocalError, run
 from local.node import lifecycle
-from local.platform import Target, get_tools
-from local.progress import LocalError, run
 
 _MARK = "bench-rescale"  # the comment of our iptables rules
 

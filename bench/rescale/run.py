@@ -11,7 +11,7 @@ from bench.common.topics import Offsets, Reader
 from bench.rescale import measure
 from bench.rescale.events import PATIENCE_SECONDS, UNDISTURBED_SECONDS, Done, Event, Scene, runs_since
 from bench.rescale.settings import INPUT, OUTPUT
-from local.progress import LocalError
+from console.progress import LocalError
 
 BIN_MILLIS = 250
 _STEADY_MILLIS = 500  # no backlog: no record is older when it comes out

@@ -19,11 +19,11 @@ from bench.common.program import add_target, program, verdict
 from bench.common.topics import Reader
 from bench.state.ledger import Ledger
 from bench.state.scene import CLUSTER, SINK, SOURCE, Scene
+from cli import prove
+from cli.platform import Target
+from cli.waiting import until_it_runs
 from components.kafka.admin import forward
-from local import prove
-from local.platform import Target
-from local.progress import LocalError, say
-from local.waiting import until_it_runs
+from console.progress import LocalError, say
 
 _RECORDS = 500
 _SILENT_SECONDS = 12.0  # two checkpoints: results are committed with them

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.common.topics import Offsets, Reader
-from local import prove
+from cli import prove
 
 _PATIENCE_SECONDS = 180.0
 _GRACE_SECONDS = 7.0  # more than a checkpoint: what comes twice would come by then

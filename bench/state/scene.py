@@ -13,16 +13,17 @@ from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
 from components.flink.cluster import job_id
-from local.health import previous_log
-from local.logs import last_words
-from local.progress import LocalError
+from cli.health import previous_log
+from components.last_words import last_words
+from components.flink.directories import SCRIPTS_DIR
+from components.flink.status import why_not
+from console.progress import LocalError
 
 CLUSTER = "state"
 SOURCE, SINK = f"{CLUSTER}-events", f"{CLUSTER}-results"
 TOPICS: dict[str, Any] = {
     topic: {"partitions": 2, "replicas": 1} for topic in (SOURCE, SINK, f"{CLUSTER}-dead-letters")
 }
-_SCRIPTS = "/opt/platform/scripts"
 _SEEN_SECONDS = 120.0
 _RESTORE_FROM = re.compile(r"set restoreFrom: (\S+)")
 _REFUSED = 403
@@ -74,7 +75,7 @@ class Scene:
 
     def act(self, command: str) -> str:
         """Run job.sh in a JobManager's container."""
-        words = ["-c", "jobmanager", "--", "bash", f"{_SCRIPTS}/job.sh", command]
+        words = ["-c", "jobmanager", "--", "bash", f"{SCRIPTS_DIR}/job.sh", command]
         return self.flink.at.run("exec", self.job_manager(), *words).strip()
 
     def job_manager(self) -> str:
@@ -99,9 +100,8 @@ class Scene:
         return told
 
     def _ready(self, pod: str) -> str:
-        script = f"bash {_SCRIPTS}/ready.sh || :"
         try:
-            return self.flink.at.run("exec", pod, "-c", "jobmanager", "--", "bash", "-c", script).strip()
+            return why_not(self.flink.at.run, pod)
         except LocalError:  # it ended in between
             return ""
 

@@ -18,11 +18,11 @@ from bench.common.flink import Flink, wait_for
 from bench.common.load import Load
 from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import BROKER_TIME, Offsets, Reader
+from cli import prove
+from cli.kube import field
+from cli.platform import Target
 from components.kafka.admin import forward
-from local import prove
-from local.kube import field
-from local.platform import Target
-from local.progress import LocalError, say
+from console.progress import LocalError, say
 
 CLUSTER = "upgrades"
 INPUT = f"{CLUSTER}-events"

@@ -1,8 +1,7 @@
 """Continuity: what an environment's data lies in, as a resource that knows what it was, and refuses what would lose it.
 
-A dynamic resource, see components/dynamic.py. It changes nothing itself: ZooKeeper, Kafka and Flink depend on it, so
-that nothing is changed before it has been checked. The provider is pickled by reference: `ContinuityProvider` keeps its
-name.
+A dynamic resource, see components/dynamic.py: the state has its provider by module and name. It changes nothing itself:
+ZooKeeper, Kafka and Flink depend on it, so that nothing is changed before it has been checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,19 +12,17 @@ import pulumi
 from pulumi.dynamic import (
     CheckFailure,
     CheckResult,
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 from pulumi.runtime.rpc import UNKNOWN
 
 from components.continuity import live
 from components.continuity.rules import Asked, Found, controllers, problems
-from components.dynamic import ToldError, say_once, told
+from components.dynamic import Provider, ToldError, say_once, stored, told
 from components.kafka.admin import PodConnection, topics
 from components.reach import kubeconfig_of, kubectl
 
@@ -64,13 +61,8 @@ class Continuity(Resource, module="platform", name="Continuity"):
         super().__init__(ContinuityProvider(), name, properties, opts)
 
 
-class ContinuityProvider(ResourceProvider):
+class ContinuityProvider(Provider):
     """What the engine calls."""
-
-    serialize_as_secret_always = False  # there is no secret in it
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._setting: str | None = req.config.get("kubeconfig")
 
     @told
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
@@ -87,16 +79,16 @@ class ContinuityProvider(ResourceProvider):
         return CheckResult(news, [CheckFailure(name, text) for name, text in failures])
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=_stored(_olds) != _stored(_news), replaces=[])
+        return DiffResult(changes=stored(_olds) != stored(_news), replaces=[])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult("continuity", _stored(props))
+        return CreateResult("continuity", stored(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, _stored(props), _stored(props))
+        return ReadResult(id_, stored(props), stored(props))
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_stored(_news))
+        return UpdateResult(stored(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Nothing: what it speaks of is deleted on its own."""
@@ -136,8 +128,3 @@ def _asked(properties: Mapping[str, Any]) -> Asked:
         shared=tuple(properties["shared"]),
         sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},  # state of before has none
     )
-
-
-def _stored(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Our own part of the properties; the SDK adds to it."""
-    return {key: value for key, value in properties.items() if not key.startswith("__")}

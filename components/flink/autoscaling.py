@@ -2,15 +2,15 @@
 
 import pulumi_kubernetes as k8s
 
+from components.flink.settings import LagSettings
 from components.quantities import thousands
-from stacks.flink import LagSettings
 
 # A job that (re)starts compiles hot code and catches up on what it missed: with one CPU that takes half a minute, in
 # which it uses all the CPU it can get. A peak must last longer than that to count. Measured from the lowest (highest)
 # recommendation of that time, so that load that stays is answered after it, and a peak not at all.
-_UP_SECONDS = 60
+_SCALE_UP_WINDOW_SECONDS = 60
 # Fewer TaskManagers means a restart under load that may come back: wait out three such restarts.
-_DOWN_SECONDS = 180
+_SCALE_DOWN_WINDOW_SECONDS = 180
 
 
 def autoscaler_spec(
@@ -49,12 +49,12 @@ def autoscaler_spec(
         "behavior": {
             # Each step restarts the job from its last checkpoint: few large ones up, single ones down.
             "scale_up": {
-                "stabilization_window_seconds": _UP_SECONDS,
-                "policies": [{"type": "Percent", "value": 100, "period_seconds": _UP_SECONDS}],
+                "stabilization_window_seconds": _SCALE_UP_WINDOW_SECONDS,
+                "policies": [{"type": "Percent", "value": 100, "period_seconds": _SCALE_UP_WINDOW_SECONDS}],
             },
             "scale_down": {
-                "stabilization_window_seconds": _DOWN_SECONDS,
-                "policies": [{"type": "Pods", "value": 1, "period_seconds": _UP_SECONDS}],
+                "stabilization_window_seconds": _SCALE_DOWN_WINDOW_SECONDS,
+                "policies": [{"type": "Pods", "value": 1, "period_seconds": _SCALE_UP_WINDOW_SECONDS}],
             },
         },
     }

@@ -13,11 +13,12 @@ import pulumi_random as random
 from components.base import Children, Expanded, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
 from components.flink.config import REST_PORT, flink_configuration, render
+from components.flink.directories import DATA_DIR, STATE_RECORD
 from components.flink.log4j import Layout, log4j_console
-from components.flink.pods import DATA_DIR, JOB_MANAGER_PORTS, STATE_RECORD, FlinkPods, scripts
+from components.flink.pod_settings import PodSettings
+from components.flink.pods import JOB_MANAGER_PORTS, FlinkPods, scripts
+from components.flink.settings import FlinkClusterSettings
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
-from stacks.flink import FlinkClusterSettings
-from stacks.pods import PodSettings
 
 _LEASE_OVER = json.dumps(
     {
@@ -82,12 +83,12 @@ class FlinkCluster(pulumi.ComponentResource):
         pods = FlinkPods(
             image=args.image,
             account=LEADER_ACCOUNT if kubernetes else f"{name}-flink",
-            config=f"{name}-config",
+            config_map=f"{name}-config",
             scripts=f"{name}-scripts",
             library=f"{name}-library",
             claim=None if args.settings.s3 else f"{name}-data",
             job_id=job_id(args.namespace, name),
-            rest=f"{self.service}:{REST_PORT}",
+            rest_address=f"{self.service}:{REST_PORT}",
             leases=leases,
             settings=args.settings,
             texts=files | programs | {STATE_RECORD: hashlib.sha256(args.state_record).hexdigest()},
@@ -95,7 +96,7 @@ class FlinkCluster(pulumi.ComponentResource):
         )
         shared = self._children("cluster")
         needs: list[pulumi.Resource] = [
-            shared.config_map(pods.config, files),
+            shared.config_map(pods.config_map, files),
             shared.config_map(pods.scripts, programs),
             shared.config_map(pods.library, {}, binary={STATE_RECORD: args.state_record}),
         ]
@@ -126,13 +127,13 @@ class FlinkCluster(pulumi.ComponentResource):
         if replicas > 1:
             # All are unready where the job does not run: a node must be drained all the same.
             children.disruption_budget(self.job_manager, unready_may_go=True)
-        self._deployment(self.job_manager, children, pods.job_manager(children.labels), needs, replicas)
+        self._deployment(self.job_manager, children, pods.job_manager_template(children.labels), needs, replicas)
 
     def _task_managers(self, pods: FlinkPods, needs: Sequence[pulumi.Resource]) -> None:
         children = self._children("taskmanager")
         workers, scaling = self._args.settings.task_managers, self._args.settings.autoscaling
         children.disruption_budget(self.task_manager)
-        deployment = self._deployment(self.task_manager, children, pods.task_manager(children.labels), needs)
+        deployment = self._deployment(self.task_manager, children, pods.task_manager_template(children.labels), needs)
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
             self.task_manager,
             metadata=children.metadata(self.task_manager),

@@ -5,12 +5,12 @@ rest of the platform relies on.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.flink import java
 from components.flink.backends import BACKENDS, MANAGED_BACKENDS, state_backend
+from components.flink.directories import CONF_DIR, LOG_DIR
 from components.flink.memory import (
     JobManagerOptions,
     TaskManagerMemory,
@@ -19,7 +19,7 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
-from components.secrets.mask import shown
+from components.flink.reserved import KEY, refusal
 
 # Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
 RPC_PORT = 6123  # JobManager
@@ -29,8 +29,6 @@ REST_PORT = 8081  # JobManager: REST API and UI
 TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
 
-CONF_DIR = "/opt/flink/conf"  # of each container alone: a copy of the configuration, and what the record leaves there
-LOG_DIR = "/opt/flink/log"
 HIGH_AVAILABILITY_FACTORY = "streaming.state.RecordedHighAvailabilityFactory"  # of the jar that state-record/ makes
 
 # Of the session in ZooKeeper. TaskManagers lead nothing, so that theirs may as well outlive an outage of the ensemble.
@@ -57,98 +55,6 @@ _OPENS = (
 )
 
 _BACKEND = "state.backend.type"
-
-# What a user may not set, and what to do instead: a key, or the start of keys (ends with a dot). The longest that fits
-# counts; an empty remedy lets the user set it after all. Old names of options that we set would be lost silently.
-_ADDRESS = "Services and network policies rely on it: leave it out"
-_HIGH_AVAILABILITY = "each cluster has its own place there: set highAvailability"
-_DETECTION = "JobManagers and TaskManagers have different ones: set failureDetection"
-_MEMORY = "the container's limit follows from the sizes: set"
-_ROCKSDB = "state would grow beyond managed memory, until the kernel kills the TaskManager: leave it out, and set"
-_KEYS = "whoever reads the ConfigMap would know it: put it into a Secret, and set s3.secret"
-_REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it out"
-_SLOTS = "a reactive cluster uses every slot: set taskManagers.min, max and slots"
-_UNSAFE = "the REST port has no authentication: leave it out"
-_RECORD = "what a job goes on from, and whether it does, follows from its state record: leave it out"
-_VOLUME = "checkpoints lie on the cluster's volume, or where s3.path says: leave it out"
-_REMEDIES = {
-    "blob.server.port": _ADDRESS,
-    "env.java.opts": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
-    "env.java.opts.all": "use env.java.opts.jobmanager or env.java.opts.taskmanager",
-    "execution.checkpointing.dir": _VOLUME,
-    "execution.checkpointing.externalized-checkpoint-retention": _RECORD,
-    "execution.checkpointing.interval": "set checkpointIntervalSeconds",
-    "execution.checkpointing.savepoint-dir": _VOLUME,
-    "execution.savepoint.path": "set restoreFrom",
-    "execution.shutdown-on-application-finish": _RECORD,
-    "execution.shutdown-on-attached-exit": _RECORD,
-    "execution.state-recovery.claim-mode": _RECORD,
-    "execution.state-recovery.path": "set restoreFrom",
-    "execution.submit-failed-job-on-application-error": _RECORD,
-    "execution.terminate-application-on-any-job-exception": _RECORD,
-    "heartbeat.": _DETECTION,
-    "high-availability": _HIGH_AVAILABILITY,
-    "high-availability.": _HIGH_AVAILABILITY,
-    "high-availability.kubernetes.leader-election.": "",
-    "high-availability.zookeeper.client.": "",
-    "io.tmp.dirs": "set taskManagers.stateDirectory",
-    "jobmanager.adaptive-scheduler.scaling-interval.min": (
-        "use jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling"
-    ),
-    "jobmanager.bind-host": _ADDRESS,
-    "jobmanager.memory.": f"{_MEMORY} jobManager.memoryMib, offHeapMib or memory",
-    "jobmanager.rpc.": _ADDRESS,
-    "jobmanager.scheduler": _REACTIVE,
-    "jobmanager.web.": "an old name: use rest.* or web.*",
-    "kubernetes.": _HIGH_AVAILABILITY,
-    "metrics.internal.query-service.port": _ADDRESS,
-    "parallelism.default": _SLOTS,
-    "pipeline.jobvertex-parallelism-overrides": _SLOTS,
-    "pipeline.max-parallelism": "set maxParallelism",
-    "platform.": _RECORD,
-    "recovery.": "an old name: use high-availability.zookeeper.client.*",
-    "rest.address": _ADDRESS,
-    "rest.bind-address": _ADDRESS,
-    "rest.bind-port": _ADDRESS,
-    "rest.port": _ADDRESS,
-    **{
-        f"{prefix}{key}": remedy
-        for prefix in ("s3.", "presto.s3.", "fs.s3a.")
-        for key, remedy in {
-            "access-key": _KEYS,
-            "access.key": _KEYS,
-            "secret-key": _KEYS,
-            "secret.key": _KEYS,
-            "endpoint": "set s3.endpoint of the cluster",
-            "path-style-access": "set s3.pathStyleAccess of the cluster",
-            "path.style.access": "set s3.pathStyleAccess of the cluster",
-        }.items()
-    },
-    "restart-strategy": "use restart-strategy.type",
-    "savepoints.state.backend.fs.dir": _VOLUME,
-    "scheduler-mode": _REACTIVE,
-    "state.backend": "use state.backend.type",
-    "state.backend.fs.checkpointdir": _VOLUME,
-    **{
-        f"state.backend.{backend}.memory.{key}": f"{_ROCKSDB} taskManagers.memory.managedFraction or managedMib"
-        for backend in MANAGED_BACKENDS
-        for key in ("fixed-per-slot", "fixed-per-tm", "managed")
-    },
-    "state.checkpoints.dir": _VOLUME,
-    "state.savepoints.dir": _VOLUME,
-    "taskmanager.bind-host": _ADDRESS,
-    "taskmanager.data.": _ADDRESS,
-    "taskmanager.host": _ADDRESS,
-    "taskmanager.memory.": f"{_MEMORY} taskManagers.memoryMib, offHeapMib or memory",
-    "taskmanager.numberOfTaskSlots": "set taskManagers.slots",
-    "taskmanager.rpc.": _ADDRESS,
-    "web.address": _ADDRESS,
-    "web.cancel.enable": _UNSAFE,
-    "web.port": _ADDRESS,
-    "web.submit.enable": _UNSAFE,
-}
-
-_KEY = re.compile(r"[a-z][a-z0-9]*([.-][A-Za-z0-9_-]+)+")
 
 
 class FlinkConfigurationError(ValueError):
@@ -201,7 +107,7 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """
     memory = task_manager_memory(spec.task_manager)
     job_manager = job_manager_memory(spec.job_manager)
-    refusals = [refusal for key, value in sorted(spec.extra.items()) if (refusal := _refusal(key, value))]
+    refusals = [text for key, value in sorted(spec.extra.items()) if (text := refusal(key, value))]
     refusals += java.refusals(spec.extra, memory, job_manager)
     if refusals:
         raise FlinkConfigurationError("; ".join(refusals))
@@ -411,18 +317,8 @@ def _state_metrics(backend: str | None) -> dict[str, str]:
     }
 
 
-def _refusal(key: str, value: str) -> str | None:
-    if not _KEY.fullmatch(key):
-        return (
-            f"Flink option {key!r} = {shown(key, value)} is not the name of an option: write it like state.backend.type"
-        )
-    owners = [name for name in _REMEDIES if key == name or (name.endswith(".") and key.startswith(name))]
-    remedy = _REMEDIES[max(owners, key=len)] if owners else ""
-    return f"Flink option {key} = {shown(key, value)} is not yours to set: {remedy}" if remedy else None
-
-
 def _plain_or_quoted(key: str) -> str:
-    return key if _KEY.fullmatch(key) else _quoted(key)
+    return key if KEY.fullmatch(key) else _quoted(key)
 
 
 def _quoted(text: str) -> str:

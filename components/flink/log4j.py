@@ -3,6 +3,8 @@
 import json
 from typing import Literal
 
+from components.flink.directories import LOG_DIR
+
 Layout = Literal["text", "json"]
 
 
@@ -11,7 +13,9 @@ def log4j_console(layout: Layout = "text") -> str:
 
     The files are lines of text, or of JSON documents.
     """
-    return _LOG4J_CONSOLE + "".join(f"appender.rolling.layout.{line}\n" for line in _LAYOUTS[layout])
+    return _LOG4J_CONSOLE.replace("{LOG_DIR}", LOG_DIR) + "".join(
+        f"appender.rolling.layout.{line}\n" for line in _LAYOUTS[layout]
+    )
 
 
 _LOG4J_CONSOLE = """\
@@ -36,20 +40,20 @@ appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %c [%t] - %m%n%throwable
 
-# The start scripts set log.file. Ten files of 16 MiB: the volume of /opt/flink/log must hold that. Numbers only grow:
+# The start scripts set log.file. Ten files of 16 MiB: the volume of {LOG_DIR} must hold that. Numbers only grow:
 # what reads the files meets each under two names, and not under ten.
 appender.rolling.name = Rolling
 appender.rolling.type = RollingFile
 appender.rolling.append = true
-appender.rolling.fileName = ${sys:log.file:-/opt/flink/log/flink.log}
-appender.rolling.filePattern = ${sys:log.file:-/opt/flink/log/flink.log}.%i
+appender.rolling.fileName = ${sys:log.file:-{LOG_DIR}/flink.log}
+appender.rolling.filePattern = ${sys:log.file:-{LOG_DIR}/flink.log}.%i
 appender.rolling.policies.type = Policies
 appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
 appender.rolling.policies.size.size = 16MB
 appender.rolling.strategy.type = DefaultRolloverStrategy
 appender.rolling.strategy.fileIndex = nomax
 appender.rolling.strategy.delete.type = Delete
-appender.rolling.strategy.delete.basePath = /opt/flink/log
+appender.rolling.strategy.delete.basePath = {LOG_DIR}
 appender.rolling.strategy.delete.rolled.type = IfFileName
 appender.rolling.strategy.delete.rolled.glob = *.log.*
 appender.rolling.strategy.delete.rolled.count.type = IfAccumulatedFileCount

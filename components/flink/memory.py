@@ -21,6 +21,8 @@ MIB = 1024 * 1024
 # shrink with the process; with less the kernel kills it under load instead of Flink refusing it at the start.
 _LEAST_JVM_OVERHEAD_MIB = 192
 
+DEFAULT_TASK_MANAGER_MIB, DEFAULT_JOB_MANAGER_MIB = 1728, 1600  # the process, as in Flink's own configuration
+
 _LARGEST_MIB = 1 << 24  # 16 TiB, as in settings: where the search for the smallest size ends
 
 

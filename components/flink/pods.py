@@ -10,9 +10,7 @@ import pulumi_kubernetes as k8s
 from components.base import Expanded, PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
     BLOB_PORT,
-    CONF_DIR,
     JOB_MANAGER_SESSION_SECONDS,
-    LOG_DIR,
     METRICS_PORT,
     REST_PORT,
     RPC_PORT,
@@ -20,15 +18,21 @@ from components.flink.config import (
     TASK_MANAGER_RPC_PORT,
     TASK_MANAGER_SESSION_SECONDS,
 )
+from components.flink.directories import (
+    CONF_DIR,
+    DATA_DIR,
+    LIBRARY_DIR,
+    LOG_DIR,
+    PLATFORM_CONF_DIR,
+    S3_PLUGIN_DIR,
+    SCRIPTS_DIR,
+    STATE_DIR,
+    STATE_RECORD,
+)
+from components.flink.settings import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 from components.quantities import jemalloc_arenas, mib
-from stacks.flink import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
 
 USER = 9999  # of the image
-DATA_DIR = "/flink-data"
-STATE_RECORD = "state-record.jar"
-_STATE_DIR = "/flink-state"
-_S3_PLUGIN = "/opt/flink/plugins/s3"
-_PLATFORM_DIR = "/opt/platform"  # scripts and configuration, read-only
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
@@ -50,56 +54,84 @@ def scripts() -> dict[str, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Role:
+    """The container of one role, as far as it differs from the other role's.
+
+    `script` starts it with `args`. Its probes say that it has `started`, that it is `alive`, and that it is `ready`.
+    `saves` are the ways in which state is saved before it stops, each with the most seconds that it may take.
+    """
+
+    name: str
+    sizes: JobManagerSettings | TaskManagerSettings
+    script: str
+    args: Sequence[str]
+    ports: Mapping[str, int]
+    started: k8s.core.v1.ProbeArgsDict
+    alive: k8s.core.v1.ProbeArgsDict
+    ready: k8s.core.v1.ProbeArgsDict
+    saves: Mapping[str, int]
+    env: Mapping[str, str]
+    mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FlinkPods:
     """What the pods of both roles follow from.
 
-    `config`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do. `rest` is
-    host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is in
-    Kubernetes, `texts` is all that is mounted from ConfigMaps.
+    `config_map`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do.
+    `rest_address` is host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is
+    in Kubernetes, `texts` is all that is mounted from ConfigMaps.
     """
 
     image: str
     account: str
-    config: str
+    config_map: str
     scripts: str
     library: str
     claim: str | None
     job_id: str
-    rest: str
+    rest_address: str
     leases: pulumi.Input[str] | None
     settings: FlinkClusterSettings
     texts: Mapping[str, str]
     additions: PodAdditions
 
-    def job_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
-        """One of which leads and runs the job's main method."""
+    def job_manager_template(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """The pods of the JobManagers: one leads, and runs the job's main method."""
         settings = self.settings
         # Both, as Flink recovers from checkpoints only.
         saves = {"savepoint": _SAVEPOINT_SECONDS} if settings.job_manager.savepoint_on_stop else {}
         saves["checkpoint"] = _CHECKPOINT_SECONDS
-        main = self._container(
-            "jobmanager",
-            settings.job_manager,
-            "jobmanager.sh",
+        role = _Role(
+            name="jobmanager",
+            sizes=settings.job_manager,
+            script="jobmanager.sh",
             # The pod's address, not the Service's: with high availability it is published in ZooKeeper. What stands
             # after the dashes is the job's, whatever it looks like.
-            [
-                *("standalone-job", "-D", Expanded("jobmanager.rpc.address=$(POD_IP)"), "--job-id", self.job_id),
-                *("--job-classname", settings.main_class, "--", *settings.arguments),
+            args=[
+                "standalone-job",
+                "-D",
+                Expanded("jobmanager.rpc.address=$(POD_IP)"),
+                "--job-id",
+                self.job_id,
+                "--job-classname",
+                settings.main_class,
+                "--",
+                *settings.arguments,
             ],
-            JOB_MANAGER_PORTS,
+            ports=JOB_MANAGER_PORTS,
             started={"tcp_socket": {"port": "rest"}},
             # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
             alive={"http_get": {"path": "/config", "port": "rest"}},
             # The job runs, whoever leads.
-            ready={"exec_": {"command": ["bash", f"{_PLATFORM_DIR}/scripts/ready.sh"]}},
+            ready={"exec_": {"command": ["bash", f"{SCRIPTS_DIR}/ready.sh"]}},
             saves=saves,
             env={"STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else ""},
         )
-        return self._template(labels, main, saves)
+        return self._template(labels, role)
 
-    def task_manager(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
-        """As many as the autoscaler wants."""
+    def task_manager_template(self, labels: Mapping[str, str]) -> k8s.core.v1.PodTemplateSpecArgsDict:
+        """The pods of the TaskManagers, of which there are as many as the autoscaler wants."""
         settings = self.settings
         saves = {"checkpoint": _CHECKPOINT_SECONDS} if settings.task_managers.checkpoint_on_stop else {}
         if settings.job_manager.savepoint_on_stop:
@@ -113,27 +145,29 @@ class FlinkPods:
             # A JobManager that dies is no reason to stop: the next one takes the job over.
             "heartbeat.timeout": f"{settings.failure_detection.job_manager_timeout_millis}ms",
             "high-availability.zookeeper.client.session-timeout": f"{TASK_MANAGER_SESSION_SECONDS}s",
-            "io.tmp.dirs": _STATE_DIR,
+            "io.tmp.dirs": STATE_DIR,
             # Where whole files wait for their upload (default: /tmp, which is smaller).
-            **({"presto.s3.staging-directory": _STATE_DIR} if settings.s3 else {}),
+            **({"presto.s3.staging-directory": STATE_DIR} if settings.s3 else {}),
         }
-        main = self._container(
-            "taskmanager",
-            settings.task_managers,
-            "start.sh",
-            ["taskmanager", *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}")))],
-            _TASK_MANAGER_PORTS,
+        role = _Role(
+            name="taskmanager",
+            sizes=settings.task_managers,
+            script="start.sh",
+            args=[
+                "taskmanager",
+                *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}"))),
+            ],
+            ports=_TASK_MANAGER_PORTS,
             started=listens,
             alive=listens,
             ready=listens,
             saves=saves,
-            env={"STATE": _STATE_DIR},
+            env={"STATE": STATE_DIR},
             mounts=[self._state_mount()],
         )
         return self._template(
             labels,
-            main,
-            saves,
+            role,
             volumes=[self._state_volume()],
             init_containers=[self._own_host_path()] if settings.task_managers.state_directory.host_path else [],
         )
@@ -141,8 +175,7 @@ class FlinkPods:
     def _template(
         self,
         labels: Mapping[str, str],
-        main: k8s.core.v1.ContainerArgsDict,
-        saves: Mapping[str, int],
+        role: _Role,
         *,
         volumes: Sequence[k8s.core.v1.VolumeArgsDict] = (),
         init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
@@ -154,9 +187,9 @@ class FlinkPods:
             user=USER,
             checksum=checksum({**self.texts, **more.texts}),
             init_containers=[*init_containers, *more.init_containers],
-            containers=[main, *more.containers],
+            containers=[self._container(role), *more.containers],
             volumes=[
-                {"name": "platform-conf", "config_map": {"name": self.config}},
+                {"name": "platform-conf", "config_map": {"name": self.config_map}},
                 {"name": "platform-scripts", "config_map": {"name": self.scripts}},
                 {"name": "platform-library", "config_map": {"name": self.library}},
                 self._data_volume(),
@@ -167,7 +200,7 @@ class FlinkPods:
                 *volumes,
                 *more.volumes,
             ],
-            grace_seconds=_STOP_SECONDS + sum(saves.values()) + more.grace_seconds,
+            grace_seconds=_STOP_SECONDS + sum(role.saves.values()) + more.grace_seconds,
             # Leaders in Kubernetes are elected by who may write to the API.
             more={"automount_service_account_token": True, **more.spec} if self.leases else more.spec,
         )
@@ -215,7 +248,7 @@ class FlinkPods:
 
     def _state_mount(self) -> k8s.core.v1.VolumeMountArgsDict:
         """A node's directory has one for each pod: what a pod finds in its own at its start is of no use to anybody."""
-        mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": _STATE_DIR}
+        mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": STATE_DIR}
         if self.settings.task_managers.state_directory.host_path is not None:
             mount["sub_path_expr"] = "$(POD_NAME)"
         return mount
@@ -226,7 +259,7 @@ class FlinkPods:
             {
                 "name": "own-host-path",
                 "image": self.image,
-                "command": ["chown", f"{USER}:{USER}", _STATE_DIR],
+                "command": ["chown", f"{USER}:{USER}", STATE_DIR],
                 "env": [_field("POD_NAME", "metadata.name")],
                 "security_context": {
                     "run_as_user": 0,
@@ -240,35 +273,21 @@ class FlinkPods:
             }
         )
 
-    def _container(
-        self,
-        name: str,
-        sizes: JobManagerSettings | TaskManagerSettings,
-        script: str,
-        args: list[str],
-        numbers: Mapping[str, int],
-        *,
-        started: k8s.core.v1.ProbeArgsDict,
-        alive: k8s.core.v1.ProbeArgsDict,
-        ready: k8s.core.v1.ProbeArgsDict,
-        saves: Mapping[str, int],
-        env: Mapping[str, str],
-        mounts: Sequence[k8s.core.v1.VolumeMountArgsDict] = (),
-    ) -> k8s.core.v1.ContainerArgsDict:
+    def _container(self, role: _Role) -> k8s.core.v1.ContainerArgsDict:
         variables = {
             "S3": "" if self.claim else "true",
             "JOB_ID": self.job_id,
-            "MALLOC_CONF": f"narenas:{jemalloc_arenas(sizes.cpu_limit)}",
-            "REST": self.rest,
-            **env,
+            "MALLOC_CONF": f"narenas:{jemalloc_arenas(role.sizes.cpu_limit)}",
+            "REST": self.rest_address,
+            **role.env,
         }
         spec: k8s.core.v1.ContainerArgsDict = {
-            "name": name,
+            "name": role.name,
             "image": self.image,
             # Why a process does not come up is in its last lines, and in what the state record says.
             "termination_message_policy": "FallbackToLogsOnError",
-            "command": ["bash", f"{_PLATFORM_DIR}/scripts/{script}"],
-            "args": args,
+            "command": ["bash", f"{SCRIPTS_DIR}/{role.script}"],
+            "args": list(role.args),
             "env": [
                 _field("POD_IP", "status.podIP"),
                 _field("POD_NAME", "metadata.name"),
@@ -277,32 +296,32 @@ class FlinkPods:
                 *self._credentials(),
                 *self.additions.env,
             ],
-            "ports": ports(numbers),
-            "resources": resources(sizes.container_mib, sizes.cpu, sizes.cpu_limit),
+            "ports": ports(role.ports),
+            "resources": resources(role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
-            "startup_probe": {**started, "period_seconds": 1, "failure_threshold": 240},
-            "liveness_probe": {**alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
-            "readiness_probe": {**ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
+            "startup_probe": {**role.started, "period_seconds": 1, "failure_threshold": 240},
+            "liveness_probe": {**role.alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
+            "readiness_probe": {**role.ready, "period_seconds": 3, "timeout_seconds": 5, "failure_threshold": 3},
             "volume_mounts": [
-                {"name": "platform-conf", "mount_path": f"{_PLATFORM_DIR}/conf", "read_only": True},
-                {"name": "platform-scripts", "mount_path": f"{_PLATFORM_DIR}/scripts", "read_only": True},
+                {"name": "platform-conf", "mount_path": PLATFORM_CONF_DIR, "read_only": True},
+                {"name": "platform-scripts", "mount_path": SCRIPTS_DIR, "read_only": True},
                 {
                     "name": "platform-library",
-                    "mount_path": f"/opt/flink/lib/{STATE_RECORD}",
+                    "mount_path": f"{LIBRARY_DIR}/{STATE_RECORD}",
                     "sub_path": STATE_RECORD,
                     "read_only": True,
                 },
                 {"name": "conf", "mount_path": CONF_DIR},
-                {"name": "data", "mount_path": DATA_DIR if self.claim else _S3_PLUGIN},
+                {"name": "data", "mount_path": DATA_DIR if self.claim else S3_PLUGIN_DIR},
                 {"name": "log", "mount_path": LOG_DIR},
-                *mounts,
+                *role.mounts,
                 {"name": "tmp", "mount_path": "/tmp"},
                 *self.additions.mounts,
             ],
         }
-        if saves:
-            ways = [f"{way}={seconds}" for way, seconds in saves.items()]
-            leave = ["bash", f"{_PLATFORM_DIR}/scripts/leave.sh", *ways]
+        if role.saves:
+            ways = [f"{way}={seconds}" for way, seconds in role.saves.items()]
+            leave = ["bash", f"{SCRIPTS_DIR}/leave.sh", *ways]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)
 

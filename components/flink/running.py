@@ -1,8 +1,7 @@
 """RunningJob: that the job of a Flink cluster runs, as a resource, so that no update is green while it does not.
 
-A dynamic resource, see components/dynamic.py. It changes nothing itself. A job that does not run is a difference that
-a preview shows, and for which an update waits. The provider is pickled by reference: `RunningJobProvider` keeps its
-name.
+A dynamic resource, see components/dynamic.py: the state has its provider by module and name. It changes nothing itself.
+A job that does not run is a difference that a preview shows, and for which an update waits.
 """
 
 import json
@@ -14,24 +13,21 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.dynamic import ToldError, say_once, told
+from components.dynamic import Provider, ToldError, say_once, stored, told
+from components.flink.status import ENDED_STATES, STAYS_ENDED, why_not
 from components.reach import Kubectl, UnreachableError, kubeconfig_of, kubectl
 
 LIMIT_SECONDS = 300.0  # as long as `make up` waits
 _VAIN_SECONDS = 20.0  # for what waiting alone does not end: a JobManager may be about to start the job again
 _LOOK_SECONDS = 2.0
-_STATUS = "bash /opt/platform/scripts/ready.sh || :"  # components/flink/scripts
-_SAYS = "the job does not run: "
-_ENDED = ("FINISHED", "CANCELED", "the job ended")  # Flink's words, and the state record's once Flink has forgotten it
+_ENDED = (*ENDED_STATES, STAYS_ENDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +60,8 @@ class RunningJob(Resource, module="flink", name="RunningJob"):
         super().__init__(RunningJobProvider(), name, properties, opts)
 
 
-class RunningJobProvider(ResourceProvider):
+class RunningJobProvider(Provider):
     """What the engine calls."""
-
-    serialize_as_secret_always = False  # there is no secret in it
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._setting: str | None = req.config.get("kubeconfig")
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         args = _args(_news)
@@ -79,16 +70,16 @@ class RunningJobProvider(ResourceProvider):
     @told
     def create(self, props: dict[str, Any]) -> CreateResult:
         self._wait(_args(props))
-        return CreateResult("job", _stored(props))
+        return CreateResult("job", stored(props))
 
     @told
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         self._wait(_args(_news))
-        return UpdateResult(_stored(_news))
+        return UpdateResult(stored(_news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         self._runs(_args(props))  # a refresh says it, too
-        return ReadResult(id_, _stored(props), _stored(props))
+        return ReadResult(id_, stored(props), stored(props))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Nothing: the cluster is deleted on its own."""
@@ -159,16 +150,10 @@ def _reasons(at: Kubectl, pods: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield ": ".join(filter(None, [f"pod {name}", waiting["reason"], waiting.get("message")]))
             elif role == status["name"] == "jobmanager" and "running" in status["state"]:
                 with suppress(UnreachableError):  # it is just going
-                    said = at("exec", name, "--container", role, "--", "bash", "-c", _STATUS)
-                    yield said.strip().removeprefix(_SAYS)
+                    yield why_not(at, name)
 
 
 def _args(properties: Mapping[str, Any]) -> RunningJobArgs:
     return RunningJobArgs(
         namespace=properties["namespace"], cluster=properties["cluster"], credentials=properties["credentials"]
     )
-
-
-def _stored(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Our own part of the properties; the SDK adds to it."""
-    return {key: value for key, value in properties.items() if not key.startswith("__")}

@@ -6,23 +6,14 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.base import (
-    Children,
-    StorageArgs,
-    checksum,
-    claim_spec,
-    container,
-    labels,
-    pod_template,
-    ports,
-    resources,
-    selector,
-)
+from components.base import Children, StorageArgs, checksum, container, labels, ports, resources
+from components.kafka.settings import KafkaSettings
 from components.names import STATEFUL_SET, check_name, image_version
-from stacks.models import KafkaSettings
+from components.stateful_set import StatefulSetArgs, stateful_set
 
 _CLIENT_PORT = 9092
 _CONTROLLER_PORT = 9093
+_PORTS = {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}
 _USER = 1000  # of the image
 _CONFIG_DIR = "/etc/kafka-nodes"
 _DATA_DIR = "/var/lib/kafka"
@@ -81,55 +72,28 @@ class KafkaCluster(pulumi.ComponentResource):
             for node in range(brokers)
         ]
         all_labels = labels(name="kafka", instance=name, version=image_version(args.image), component="broker")
-        children = Children(parent=self, namespace=args.namespace, labels=all_labels)
-
-        account = children.service_account(name)
-        config_map = children.config_map(
-            f"{name}-config",
-            {
-                "log4j2.properties": _LOG4J2,
-                **{f"{node}.properties": text for node, text in enumerate(nodes)},
-                **_new_disks(args.settings),
-            },
-        )
-        peers = children.service(
-            f"{name}-headless", {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}, headless=True
-        )
-        children.service(name, {"internal": _CLIENT_PORT})
-        children.disruption_budget(name)
-        volume = claim_spec(args.settings.storage_mib, "ReadWriteOnce", args.storage)
-        claims = [
-            children.claim(f"data-{name}-{node}", volume, protect=args.storage.protect) for node in range(brokers)
-        ]
-        k8s.apps.v1.StatefulSet(
+        stateful_set(
             name,
-            metadata=children.metadata(name),
-            spec={
-                "service_name": f"{name}-headless",
-                "replicas": brokers,
-                # One after the other would wait for ever: the first is ready only when the controllers have a quorum.
-                "pod_management_policy": "Parallel",
-                "selector": {"match_labels": selector(all_labels)},
-                "template": pod_template(
-                    all_labels,
-                    account=name,
-                    user=_USER,
-                    # Of one node's file, which says all that they share: another broker must not restart the rest.
-                    checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
-                    containers=[_container(args)],
-                    volumes=[{"name": "config", "config_map": {"name": f"{name}-config"}}],
-                    # Leadership of every partition moves away and logs are flushed; killed before that, a broker
-                    # reads its logs again when it starts.
-                    grace_seconds=90,
-                ),
-                "volume_claim_templates": [
-                    {"metadata": {"name": "data", "labels": selector(all_labels)}, "spec": volume}
-                ],
-            },
-            # The claims above are what counts; another size would replace the StatefulSet here.
-            opts=children.options(
-                depends_on=[account, config_map, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
+            StatefulSetArgs(
+                count=brokers,
+                files={
+                    "log4j2.properties": _LOG4J2,
+                    **{f"{node}.properties": text for node, text in enumerate(nodes)},
+                    **_new_disks(args.settings),
+                },
+                # One node's file says all that they share: another broker must not restart the rest.
+                checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
+                ports=_PORTS,
+                client_port="internal",
+                container=_container(args),
+                user=_USER,
+                # Leadership of every partition moves away and logs are flushed; killed before that, a broker reads its
+                # logs again when it starts.
+                grace_seconds=90,
+                storage_mib=args.settings.storage_mib,
+                storage=args.storage,
             ),
+            Children(parent=self, namespace=args.namespace, labels=all_labels),
         )
         self.bootstrap_servers = f"{name}:{_CLIENT_PORT}"
         self.stateful_set = name
@@ -201,7 +165,7 @@ def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
                 # Half: the rest is for the JVM itself and, above all, the page cache that consumers read from.
                 {"name": "HEAP_MIB", "value": str(settings.memory_mib // 2)},
             ],
-            "ports": ports({"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}),
+            "ports": ports(_PORTS),
             "resources": resources(settings.memory_mib, settings.cpu),
             "startup_probe": {**accepts, "period_seconds": 2, "failure_threshold": 300},
             "liveness_probe": {**accepts, "period_seconds": 10, "failure_threshold": 6},

@@ -1,8 +1,6 @@
 """KafkaTopic: a topic as a resource of its own, so that a pull request shows which topic changes, and how.
 
-A dynamic resource, see components/dynamic.py. The provider is pickled by reference (module and name of its class), so
-that state from an older version works with newer code, as long as `components.kafka.topic.TopicProvider` keeps its
-name.
+A dynamic resource, see components/dynamic.py: the state has its provider by module and name.
 """
 
 from collections.abc import Mapping
@@ -19,16 +17,15 @@ from pulumi.dynamic import (
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
-from components.dynamic import say_once, told
+from components.dynamic import Provider, say_once, told
 from components.kafka import topic_changes as changes
 from components.kafka.admin import KafkaUnreachableError, PodConnection, Topics, topics
 from components.kafka.topic_changes import Problems, Seen, TopicArgs, TopicError
+from components.kafka.topic_rules import config_problems, name_problem
 from components.secrets.mask import shown
-from components.topic_rules import config_problems, name_problem
 
 __all__ = ["KafkaTopic", "TopicArgs", "TopicError", "TopicProvider"]
 
@@ -54,13 +51,11 @@ class KafkaTopic(Resource, module="kafka", name="Topic"):
         super().__init__(TopicProvider(), name, {**to_properties(args), **keeps}, opts)
 
 
-class TopicProvider(ResourceProvider):
+class TopicProvider(Provider):
     """What the engine calls, each time in any of four threads; see KafkaTopic."""
 
-    serialize_as_secret_always = False  # there is no secret in a name
-
     def configure(self, req: ConfigureRequest) -> None:
-        self._setting: str | None = req.config.get("kubeconfig")
+        super().configure(req)
         self._away: set[PodConnection] = set()
 
     @told

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from components.dynamic import ToldError
 from components.kafka.admin import PodConnection, Topics, TopicState
-from components.topic_rules import collision
+from components.kafka.topic_rules import collision
 
 _DELETED_SECONDS = 60.0  # for brokers to forget a deleted topic
 _IN_SYNC = "min.insync.replicas"

@@ -11,20 +11,17 @@ from typing import Any
 
 import yaml
 
-from components.logging.files import GC_EVENT, GC_START, JSON_FIELDS, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles, variable
-from stacks.logging import DestinationSettings, LoggingSettings
+from components.logging.destinations.base import Place
+from components.logging.destinations.collector import DATE, STORAGE, TEXT_ENCODING
+from components.logging.files import GC_EVENT, GC_START, JSON_FIELDS, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles
+from components.logging.settings import EXPORTERS, LoggingSettings
 
 METRICS_PORT = 8888
-_MIB = 1024 * 1024
-_STORAGE = "file_storage"
-_TEXT = "text_encoding"  # documents as JSON lines
-_DATE = "date"  # of an event, for paths
-_DATED = {"type": "add", "field": f"resource.{_DATE}", "value": 'EXPR(body["@timestamp"][0:10])'}
+_DATED = {"type": "add", "field": f"resource.{DATE}", "value": 'EXPR(body["@timestamp"][0:10])'}
 # Bytes of an event; a longer one is cut into several. Bytes that are no text become three each, and an event must fit
 # into a batch, or the collector drops what is left of the batch with it. As JSON, in which a control character takes
 # six bytes, it must fit into what Kafka's producer sends at once.
 _LARGEST_EVENT = 256 * 1024
-_RETRY = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
 # A command line must name it: without, an event that was read may be lost in memory when the collector is killed.
 FEATURE_GATES = ("stanza.synchronousLogEmitter",)
 
@@ -43,27 +40,34 @@ def collector_configuration(
     pipelines: dict[str, Any] = {}
     for name, destination in settings.destinations.items():
         read = {
-            f"filelog/{name}-{kind}": _receiver(kind, paths, settings.layout, dated=destination.volume is not None)
+            f"filelog/{name}-{kind}": _receiver(kind, paths, settings.layout, dated=destination.chosen.dated)
             for kind, paths in kinds.items()
             if paths
         }
-        exporter = f"{_EXPORTERS[destination.kind]}/{name}"
+        exporter = f"{EXPORTERS[destination.kind]}/{name}"
         receivers |= read
-        exporters[exporter] = _exporter(name, destination, settings, kafka=kafka, volumes=volumes)
+        at = Place(
+            name=name,
+            kind=destination.kind,
+            kafka=kafka,
+            volume=volumes.get(name, ""),
+            buffer_mib=settings.buffer_mib,
+        )
+        exporters[exporter] = destination.chosen.exporter(at)
         pipelines[f"logs/{name}"] = {"receivers": list(read), "exporters": [exporter]}
     document = {
         "extensions": {
-            _STORAGE: {
+            STORAGE: {
                 "directory": state,
                 # The file of a queue never shrinks by itself.
                 "compaction": {"on_start": True, "on_rebound": True, "directory": state, "cleanup_on_start": True},
             },
-            _TEXT: {"encoding": "utf8"},
+            TEXT_ENCODING: {"encoding": "utf8"},
         },
         "receivers": receivers,
         "exporters": exporters,
         "service": {
-            "extensions": [_STORAGE, _TEXT],
+            "extensions": [STORAGE, TEXT_ENCODING],
             "pipelines": pipelines,
             "telemetry": {
                 "logs": {"level": "warn"},
@@ -74,9 +78,6 @@ def collector_configuration(
         },
     }
     return yaml.safe_dump(document, sort_keys=False, width=1000)
-
-
-_EXPORTERS = {"kafka": "kafka", "s3": "awss3", "elasticsearch": "elasticsearch", "volume": "file"}
 
 
 def _receiver(kind: str, paths: Sequence[str], layout: str, *, dated: bool) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def _receiver(kind: str, paths: Sequence[str], layout: str, *, dated: bool) -> d
     return {
         "include": list(paths),
         "start_at": "beginning",
-        "storage": _STORAGE,
+        "storage": STORAGE,
         "poll_interval": "200ms",
         "multiline": {"line_start_pattern": start},
         "max_log_size": _LARGEST_EVENT,
@@ -139,86 +140,3 @@ def _expression(fields: Mapping[str, str]) -> str:
     origin = {name: json.dumps(f"${{env:{name.upper()}}}") for name in ORIGIN}
     every = {**fields, **origin, "file": 'attributes["log.file.name"]'}
     return "EXPR({" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in every.items()) + "})"
-
-
-def _exporter(
-    name: str, destination: DestinationSettings, settings: LoggingSettings, *, kafka: str, volumes: Mapping[str, str]
-) -> dict[str, Any]:
-    def queue(seconds: float) -> dict[str, Any]:
-        """Sent when 1 MiB has come together, or after so many seconds. One sender, so that events stay in order."""
-        return {
-            "enabled": True,
-            "storage": _STORAGE,
-            "sizer": "bytes",
-            "queue_size": settings.buffer_mib * _MIB,
-            "num_consumers": 1,
-            "block_on_overflow": True,
-            "batch": {"flush_timeout": f"{seconds}s", "sizer": "bytes", "min_size": _MIB // 2, "max_size": _MIB},
-        }
-
-    if destination.kafka is not None:
-        at = destination.kafka
-        exporter: dict[str, Any] = {
-            "brokers": (at.bootstrap_servers or kafka).split(","),
-            "logs": {"topic": at.topic, "encoding": "raw"},
-            "partition_logs_by_resource_attributes": True,
-            "producer": {"required_acks": -1, "compression": "lz4", "max_message_bytes": 2 * _MIB},
-            "retry_on_failure": _RETRY,
-            "sending_queue": queue(0.2),
-        }
-        if at.tls:
-            exporter["tls"] = {"insecure": False}
-        if at.sasl is not None:
-            exporter["auth"] = {
-                "sasl": {
-                    "mechanism": at.sasl,
-                    "username": _secret(name, "username"),
-                    "password": _secret(name, "password"),
-                }
-            }
-        return exporter
-    if destination.s3 is not None:
-        bucket = destination.s3
-        uploader: dict[str, Any] = {
-            "region": bucket.region,
-            "s3_bucket": bucket.bucket,
-            "s3_prefix": f"{bucket.prefix}/${{env:NAMESPACE}}/${{env:CLUSTER}}",
-            "s3_partition_format": "%Y/%m/%d",
-            "s3_partition_timezone": "UTC",
-            "file_prefix": "${env:POD}-",
-            "unique_key_func_name": "uuidv7",
-            "compression": "gzip",
-            "retry_max_attempts": 0,  # for ever
-        }
-        if bucket.endpoint is not None:
-            uploader |= {"endpoint": bucket.endpoint, "s3_force_path_style": True}
-        return {"s3uploader": uploader, "marshaler": "body", "timeout": "0s", "sending_queue": _large(queue(60))}
-    if destination.elasticsearch is not None:
-        search = destination.elasticsearch
-        exporter = {
-            "endpoints": list(search.urls),
-            "logs_index": search.index,
-            "mapping": {"mode": "bodymap"},
-            "retry": {"enabled": True, "max_retries": 0, "initial_interval": "1s", "max_interval": "30s"},
-            "sending_queue": queue(1),
-        }
-        if search.secret is not None:
-            exporter |= {"user": _secret(name, "username"), "password": _secret(name, "password")}
-        return exporter
-    assert destination.volume is not None, destination.kind
-    # Written through, without a queue: a volume that is full or away makes the reader wait.
-    return {
-        "path": f"{volumes[name]}/{destination.volume.path}/${{env:NAMESPACE}}/${{env:CLUSTER}}/*/${{env:POD}}.log",
-        "group_by": {"enabled": True, "resource_attribute": _DATE},
-        "create_directory": True,
-        "encoding": _TEXT,
-    }
-
-
-def _large(queue: dict[str, Any]) -> dict[str, Any]:
-    """Few large objects instead of many small ones."""
-    return {**queue, "batch": {**queue["batch"], "min_size": 8 * _MIB, "max_size": 16 * _MIB}}
-
-
-def _secret(destination: str, key: str) -> str:
-    return f"${{env:{variable(destination, key)}}}"

@@ -1,5 +1,6 @@
 """The log sidecar: what any pod gets so that its log files outlive it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -7,11 +8,12 @@ import pulumi_kubernetes as k8s
 
 from components.base import Children, PodAdditions, container, labels, resources
 from components.logging.collector import FEATURE_GATES, METRICS_PORT, collector_configuration
+from components.logging.destinations.base import Agent, Destination
 from components.logging.files import ORIGIN, SCRIPTS, LogFiles, variable
 from components.logging.fluentd import fluentd_configuration, positions_script
+from components.logging.settings import LAST_CPU, LAST_MIB, LoggingSettings
 from components.names import check_name, image_version
 from components.quantities import mib
-from stacks.logging import LAST_CPU, LAST_MIB, Agent, DestinationSettings, LoggingSettings
 
 NAME = "logs"
 _CONFIG_DIR = "/etc/logs"
@@ -25,14 +27,6 @@ _FIELDS = {
 }
 # Beside the queues: positions, and files of which parts are free until they are compacted.
 _STATE_MIB = 32
-_AWS_NAMES = {"access-key-id": "AWS_ACCESS_KEY_ID", "secret-access-key": "AWS_SECRET_ACCESS_KEY"}
-_SECRET_KEYS = {
-    "kafka": ("username", "password"),
-    "s3": ("access-key-id", "secret-access-key"),
-    "elasticsearch": ("username", "password"),
-    "opensearch": ("username", "password"),
-    "forward": ("shared-key",),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +92,7 @@ def state_mib(settings: LoggingSettings) -> int:
 def _texts(args: LogSidecarArgs) -> dict[str, str]:
     """The files of the ConfigMap."""
     settings = args.settings
-    volumes = {name: f"{_VOLUMES_DIR}/{name}" for name, each in settings.destinations.items() if each.volume}
+    volumes = {name: f"{_VOLUMES_DIR}/{name}" for name, each in settings.destinations.items() if each.chosen.claim_name}
     if settings.agent == "fluentd":
         text = fluentd_configuration(settings, args.files, kafka=args.kafka, state=_STATE_DIR, volumes=volumes)
         return {"fluent.conf": text, "positions.rb": positions_script(args.files, _STATE_DIR)}
@@ -121,7 +115,7 @@ def _agent(args: LogSidecarArgs) -> k8s.core.v1.ContainerArgsDict:
             *(
                 {"name": f"logs-to-{name}", "mount_path": f"{_VOLUMES_DIR}/{name}"}
                 for name, each in settings.destinations.items()
-                if each.volume
+                if each.chosen.claim_name
             ),
         ],
     }
@@ -153,21 +147,20 @@ def _env(args: LogSidecarArgs) -> list[k8s.core.v1.EnvVarArgsDict]:
         # The collector's memory is collected in time; the rest is for what is not on its heap.
         variables.append({"name": "GOMEMLIMIT", "value": f"{settings.sidecar_mib * 3 // 4}MiB"})
     for name, destination in settings.destinations.items():
-        variables += _keys(name, destination, settings.agent)
+        variables += _keys(name, destination.chosen, settings.agent)
     return variables
 
 
-def _keys(name: str, destination: DestinationSettings, agent: Agent) -> list[k8s.core.v1.EnvVarArgsDict]:
-    if (secret := destination.secret) is None:
+def _keys(name: str, destination: Destination, agent: Agent) -> list[k8s.core.v1.EnvVarArgsDict]:
+    if (secret := destination.secret_name) is None:
         return []
-    # The collector's exporter for S3 knows the names of Amazon's own tools, and no other.
-    names = _AWS_NAMES if destination.s3 and agent == "opentelemetryCollector" else {}
+    names: Mapping[str, str] = destination.collector_variables if agent == "opentelemetryCollector" else {}
     return [
         {
             "name": names.get(key, variable(name, key)),
             "value_from": {"secret_key_ref": {"name": secret, "key": key}},
         }
-        for key in _SECRET_KEYS[destination.kind]
+        for key in destination.secret_keys
     ]
 
 
@@ -192,7 +185,7 @@ def _last(args: LogSidecarArgs) -> k8s.core.v1.ContainerArgsDict:
 
 def _claims(settings: LoggingSettings) -> list[k8s.core.v1.VolumeArgsDict]:
     return [
-        {"name": f"logs-to-{name}", "persistent_volume_claim": {"claim_name": each.volume.claim}}
+        {"name": f"logs-to-{name}", "persistent_volume_claim": {"claim_name": claim}}
         for name, each in settings.destinations.items()
-        if each.volume
+        if (claim := each.chosen.claim_name) is not None
     ]

@@ -7,10 +7,10 @@ manifests rely on, is run inside the image once. Archives lie in the user's cach
 
 from pathlib import Path
 
+from console.progress import LocalError, say, step
 from local.images import contract, registry, store
 from local.images.recipes import BARE, FOLDERS, HERE, PULLED, Image, build_key, fingerprint
 from local.images.recipes import image as named
-from local.progress import LocalError, say, step
 
 __all__ = ["Image", "check", "ensure", "job_image", "on_public", "push"]
 

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from console.progress import LocalError, step
 from local.images import store
 from local.images.recipes import HERE, Image, fingerprint, home
-from local.progress import LocalError, step
 
 FILE = HERE / "contract.yaml"
 JOB = "a job's image"  # the entry for every image that has none of its own

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from local.paths import cache
+from console.paths import cache
 
 HERE = Path(__file__).parent
 PULLED = "pulled"  # stands where the key of a recipe would, in the file name of an archive that was pulled

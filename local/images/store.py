@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from console.progress import LocalError, run, step
 from local.images.recipes import HERE, Image, base_key, home
-from local.progress import LocalError, run, step
 from local.tools import ensure_packages
 
 

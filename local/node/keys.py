@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from local.progress import run
+from console.progress import run
 
 DAYS = 3650  # a platform that was taken down keeps its keys: they should outlive the pause
 

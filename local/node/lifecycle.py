@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from console.paths import lock, private, state, write
+from console.progress import LocalError, run, step
 from local.images import Image
 from local.node import cgroups, config, keys
 from local.node.config import Layout
-from local.paths import lock, private, state, write
-from local.progress import LocalError, run, step
 
 NAME_LIMIT = 12  # the link's name is `sp-<name>`, and Linux takes 15 characters
 READY_SECONDS = 180

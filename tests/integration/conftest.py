@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from local import platform, prove
-from local.kube import Kube
+from cli import platform, prove
+from cli.kube import Kube
+from cli.platform import Target
+from cli.pulumi import Workspace
 from local.node import lifecycle
 from local.node.config import Layout
-from local.platform import Target
-from local.pulumi import Workspace
 
 TARGET = Target("test", "")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.paths import ROOT
-from local.platform import Target
+from cli.platform import Target
+from console.paths import ROOT
 
 _SECONDS = 900
 _CLEANING_SECONDS = 180  # to take its cluster away: what is left behind takes CPU from all tests that follow

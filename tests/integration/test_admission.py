@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from components.admission import RESOURCES
-from local.kube import Kube
+from cli.kube import Kube
+from cli.pulumi import Workspace
+from components.isolation.admission import RESOURCES
 from local.node.config import Layout
-from local.pulumi import Workspace
 from policies.engine import plain
 from policies.pack import RULES, configuration
 from policies.rules import Level, Rule

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.platform import Target
+from cli.platform import Target
 from tests.integration.harness import bench
 
 

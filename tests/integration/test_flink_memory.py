@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from cli.kube import Kube, field
 from components.flink.config import flink_configuration, render
 from components.flink.log4j import log4j_console
 from components.flink.memory import MIB, flink_options
+from components.flink.settings import FlinkClusterSettings
 from components.quantities import mib
-from local.kube import Kube, field
-from stacks.flink import FlinkClusterSettings
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

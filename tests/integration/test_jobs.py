@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from console.progress import run
 from local import jars
-from local.progress import run
 
 
 @pytest.mark.parametrize(("module", "least"), [(jars.REFERENCE_JOB, 100), (jars.STATE_RECORD, 40)])

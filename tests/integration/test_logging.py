@@ -3,9 +3,9 @@
 import json
 
 from bench.common.topics import Reader
+from cli import prove
+from cli.platform import Target
 from components.kafka.admin import forward
-from local import prove
-from local.platform import Target
 from tests.integration.harness import bench
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from cli.kube import Kube, field
+from console.progress import LocalError
 from local.images import ensure
-from local.kube import Kube, field
 from local.node import lifecycle
 from local.node.config import PAUSE_IMAGE, Layout
-from local.progress import LocalError
 from tests.waiting import eventually
 
 IMAGE = "zookeeper:3.9.4"  # any image that is on the node and has a shell

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from cli import job, platform, prove, status, waiting
+from cli.drift import Drift
+from cli.kube import Kube, field
+from cli.platform import Target
+from cli.pulumi import Workspace
 from components.kafka.admin import forward
-from local import job, platform, prove, status, waiting
-from local.drift import Drift
+from console.progress import LocalError
 from local.images import ensure
-from local.kube import Kube, field
 from local.node import lifecycle
 from local.node.config import Layout
-from local.platform import Target
-from local.progress import LocalError
-from local.pulumi import Workspace
 from stacks.settings import merge
 from tests.waiting import eventually
 

@@ -8,12 +8,12 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from local import platform, pulumi
-from local.platform import Target
-from local.progress import LocalError
-from local.pulumi import Workspace
-from preview import engine
-from preview.comment import comment, refusals
+from cli import platform, pulumi
+from cli.platform import Target
+from cli.preview import engine
+from cli.preview.comment import comment, refusals
+from cli.pulumi import Workspace
+from console.progress import LocalError
 from stacks.settings import merge
 
 

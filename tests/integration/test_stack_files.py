@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.progress import run
+from console.progress import run
 from local.tools import client_tools, ensure_tools
 from stacks.files import UnclearError, Written, understood
 from stacks.settings import ROOT, load_file

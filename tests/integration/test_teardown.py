@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local import platform, prove, pulumi
-from local.kube import Kube
+from cli import platform, prove, pulumi
+from cli.kube import Kube
+from cli.platform import Target
+from cli.pulumi import Workspace
+from console.progress import LocalError, descendants
 from local.node import lifecycle
 from local.node.config import Layout
-from local.platform import Target
-from local.progress import LocalError, descendants
-from local.pulumi import Workspace
 from stacks.settings import flink_image, merge
 from tests.waiting import eventually
 

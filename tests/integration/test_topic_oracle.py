@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.topic_rules import CONFIGS, config_problems
+from components.kafka.topic_rules import CONFIGS, config_problems
 from tests.integration.oracle import Oracle, Refused, encode, running
 
 NUMBERS = st.integers(-(2**65), 2**65) | st.integers(-140000, 140000) | st.integers(-3, 24)

@@ -8,8 +8,8 @@ import pytest
 
 from policies import pack
 from policies.pack import Configuration, PolicyConfigError, configuration, judge
-from policies.plain import Unknown
 from policies.rules import Finding
+from policies.unknown import Unknown
 from tests.policy.examples import BROKER, CONFIG, HPA, JM, KAFKA, MAIN, TM, ZK, Bad, Document, changed, stack
 
 DEV = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
@@ -329,7 +329,7 @@ def test_a_configuration_that_cannot_be_read_is_one_message(
 
 def test_a_bound_of_another_type_from_the_engine_is_a_violation_and_not_the_end() -> None:
     documents, _ = changed(Bad("", TM, f"{MAIN}/readinessProbe", {"tcpSocket": {"port": 6122}}))
-    said = Configuration({**DEV.said, "flink-task-off-heap": {"minMib": "64m"}})
+    said = Configuration({**DEV.overrides, "flink-task-off-heap": {"minMib": "64m"}})
     (finding,) = judge(stack(documents), said)
     assert not finding.open
     assert "minMib = '64m' is no whole number" in finding.text

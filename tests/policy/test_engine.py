@@ -17,10 +17,10 @@ from policies.headroom import HOLDS_PROCESS, JVM_HEAP
 from policies.hygiene import OPAQUE
 from policies.memory import BOUNDED, NAMESPACE
 from policies.pack import RULES, Configuration, configuration, judge
-from policies.plain import Unknown
 from policies.rescale import NOT_FIXED
 from policies.resources import Resource, Stack
 from policies.rules import Level, Rule
+from policies.unknown import Unknown
 from tests.policy.examples import (
     BAD,
     BROKER,

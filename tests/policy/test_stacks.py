@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
+from components.isolation.settings import NamespaceSettings
 from policies.engine import plain
 from policies.kafka import topics
 from policies.pack import RULES, Configuration, configuration, configuration_file, judge
 from policies.resources import Resource, Stack
-from stacks.models import NamespaceSettings
 from stacks.settings import ROOT, ClusterSettings, load_file
 from tests.policy.examples import HERE, stack
 from tests.policy.recorded import recorded
@@ -52,7 +52,7 @@ def test_bounds_are_those_of_the_namespaces() -> None:
     settings = load_file(ROOT / "stacks" / "Pulumi.cluster.yaml")
     assert isinstance(settings, ClusterSettings)
     for name, namespace in settings.environments.items():
-        said = configuration(name).said
+        said = configuration(name).overrides
         assert said["container-memory-limit"]["maxMib"] == namespace.limits.max_memory_mib
         assert said["namespace-memory-limit"]["maxMib"] == namespace.quota.memory_mib
         assert _other_paths(name, namespace) == set()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.topic_capacity import Kept, capacity_problem
+from components.kafka.topic_capacity import Kept, capacity_problem
 
 MIB = 1024 * 1024
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pulumi.runtime import rpc
 from pydantic import ValidationError
 
-from stacks.pods import PodSettings
+from components.flink.pod_settings import PodSettings
 from stacks.problems import explain
 
 GOOD: dict[str, list[dict[str, Any]]] = {

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from preview.comment import LIMIT, comment
-from preview.events import Preview, Violation, parse
+from cli.preview.comment import LIMIT, comment
+from cli.preview.events import Preview, Violation, parse
 
 SECRET = "correct-horse-battery-staple"
 _MARKED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": SECRET}

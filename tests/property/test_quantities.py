@@ -63,6 +63,12 @@ def test_what_the_api_server_returns_is_read(text: str, value: float) -> None:
     assert number(text) == value
 
 
+@pytest.mark.parametrize("text", ["", "1GB", "1 Gi", "-1Gi", "1_000", "inf", "Mi", "1e", "one"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no quantity"):
+        number(text)
+
+
 @given(st.integers(min_value=0, max_value=1 << 40))
 def test_what_is_written_is_read_back(mebibytes: int) -> None:
     assert number(mib(mebibytes)) == mebibytes * 2**20

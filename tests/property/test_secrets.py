@@ -12,10 +12,10 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from cli.preview.comment import comment
+from cli.preview.events import parse
 from components.secrets.looks import is_secret
 from components.secrets.mask import mask, masked
-from preview.comment import comment
-from preview.events import parse
 
 _WORDS = (
     *(("password",), ("passwd",), ("passphrase",), ("secret",), ("token",), ("credentials",), ("pass",), ("pwd",)),

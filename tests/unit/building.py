@@ -5,14 +5,16 @@ from typing import Any
 
 from components.base import StorageArgs
 from components.flink.cluster import FlinkCluster, FlinkClusterArgs
-from components.isolation import IsolatedNamespace, IsolatedNamespaceArgs
+from components.flink.settings import FlinkClusterSettings
+from components.isolation.namespace import IsolatedNamespace, IsolatedNamespaceArgs
+from components.isolation.settings import NamespaceSettings
 from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
+from components.kafka.settings import KafkaSettings
 from components.logging.files import LogFiles
+from components.logging.settings import LoggingSettings
 from components.logging.sidecar import LogSidecarArgs
-from components.zookeeper import ZooKeeperArgs, ZooKeeperEnsemble
-from stacks.flink import FlinkClusterSettings
-from stacks.logging import LoggingSettings
-from stacks.models import KafkaSettings, NamespaceSettings, ZooKeeperSettings
+from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
+from components.zookeeper.settings import ZooKeeperSettings
 from tests.unit.recording import Recording, record
 
 CLUSTER_ID = "-bcdefghijklmnopqrstuv"

@@ -6,11 +6,11 @@ from unittest import mock
 
 import pytest
 
-from components.admission import AdmissionRule, AdmissionRules
+from components.isolation.admission import AdmissionRule, AdmissionRules
+from components.isolation.settings import NamespaceSettings
 from policies.pack import RULES, Configuration, PolicyConfigError
 from stacks import admission
 from stacks.admission import admission_rules
-from stacks.models import NamespaceSettings
 from stacks.settings import SettingsError
 from tests.unit import building
 from tests.unit.recording import Recording, record

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local import platform
-from local.drift import Change, Drift
-from local.platform import Target
-from local.progress import LocalError
-from local.pulumi import environment_settings, stack_file
+from cli import platform
+from cli.drift import Change, Drift
+from cli.platform import Target
+from cli.pulumi import environment_settings, stack_file
+from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 
 CHANGED = Drift(

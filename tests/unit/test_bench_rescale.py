@@ -6,8 +6,8 @@ import pytest
 
 from bench.rescale import measure
 from bench.rescale.settings import EIGHT_SECONDS, SETTINGS, STOCK, TOPICS, cluster
-from stacks.flink import FlinkClusterSettings
-from stacks.models import TopicSettings
+from components.flink.settings import FlinkClusterSettings
+from components.kafka.settings import TopicSettings
 
 STEADY = [(f"r-{n}", 1000 + 10 * n) for n in range(100)]
 

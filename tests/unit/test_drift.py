@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local.drift import Drift, find, objects, reset
+from cli.drift import Drift, find, objects, reset
 
 OURS: dict[str, Any] = {
     "apiVersion": "apps/v1",

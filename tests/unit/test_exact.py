@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from stacks import exact
-from stacks.pods import PodSettings
-from stacks.sections import Image
+from components import exact
+from components.flink.pod_settings import PodSettings
+from components.settings import Image
 
 NOTHING = ["", " ", "a b", "a\0", "a\n", " a"]
 KINDS: dict[str, tuple[Any, list[str], list[str]]] = {

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from local import health, job, waiting, watch
-from local.health import Fault
-from local.kube import Kube
-from local.logs import last_words
-from local.progress import LocalError
-from local.pulumi import environment_settings, stack_file
-from local.watch import Watch
+from cli import health, job, waiting, watch
+from cli.health import Fault
+from cli.kube import Kube
+from cli.logs import last_words
+from cli.pulumi import environment_settings, stack_file
+from cli.watch import Watch
+from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 
 

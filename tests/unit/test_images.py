@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from console.progress import LocalError
 from local import images
 from local.images import contract, recipes, registry, store
 from local.images.recipes import FOLDERS, HERE, PULLED, Image, build_key, fingerprint
-from local.progress import LocalError
 from local.tools import ensure_packages
 
 FLINK, PAUSE = "flink:2.3.0-java17", "localhost/pause:1"

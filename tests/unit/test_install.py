@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from console.progress import LocalError
 from local import install
 from local.install import Download, Tool, ensure, expected_checksum, fetch, find
-from local.progress import LocalError
 
 
 @pytest.fixture

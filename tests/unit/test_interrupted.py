@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from local import pulumi
-from local.pulumi import Workspace
+from cli import pulumi
+from cli.pulumi import Workspace
 
 
 @pytest.mark.parametrize("pending", [[], [{"type": "creating", "resource": {"urn": "urn:pulumi:dev::p::t::orders"}}]])

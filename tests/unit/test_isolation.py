@@ -3,7 +3,7 @@ import base64
 import pytest
 import yaml
 
-from components.isolation import kubeconfig
+from components.isolation.namespace import kubeconfig
 from tests.unit import building
 from tests.unit.recording import Recording
 

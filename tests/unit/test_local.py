@@ -1,4 +1,4 @@
-"""The small parts of `local`: merging settings, private files, and giving an interrupted child the time to clean up."""
+"""The small parts of the commands: merging settings, private files, and time for an interrupted child to clean up."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from local import platform
+from cli import platform
+from cli.platform import Target
+from console.paths import private, write
+from console.progress import LocalError, attend, run
 from local.node import cgroups, lifecycle
 from local.node.config import Layout, commands
-from local.paths import private, write
-from local.platform import Target
-from local.progress import LocalError, attend, run
 from stacks.settings import merge
 
 
@@ -117,7 +117,7 @@ def test_one_command_waits_for_another_on_the_same_platform_and_says_so(monkeypa
     directory = tempfile.TemporaryDirectory()  # that of pytest may be too long for sockets
     monkeypatch.setenv("XDG_STATE_HOME", directory.name)
     monkeypatch.chdir(platform.ROOT)
-    holds = "import time; from local.platform import Target, alone\n"
+    holds = "import time; from cli.platform import Target, alone\n"
     holds += "with alone(Target('b', ''), 'make {}'): print('in', flush=True){}"
     first = subprocess.Popen([sys.executable, "-c", holds.format("up", "; time.sleep(60)")], stdout=subprocess.PIPE)
     assert first.stdout

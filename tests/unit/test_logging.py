@@ -9,20 +9,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from cli.fluentd import dry_run, render
 from components.flink.cluster import FlinkCluster
 from components.logging.collector import collector_configuration
+from components.logging.destinations.base import Agent
 from components.logging.files import GC_EVENT, GC_START, ORIGIN, TEXT_EVENT, TEXT_START, LogFiles
 from components.logging.fluentd import fluentd_configuration, positions_script
+from components.logging.settings import DESTINATIONS, DestinationSettings, LoggingSettings
 from components.logging.sidecar import LogSidecar, state_mib
-from local.fluentd import dry_run, render
-from local.progress import LocalError
+from console.progress import LocalError
 from local.tools import ensure_packages
-from stacks.logging import DESTINATIONS, Agent, LoggingSettings
 from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse
 from tests.unit import building
 from tests.unit.recording import Recording, record
@@ -82,6 +83,14 @@ def stores(text: str) -> list[str]:
 
 def parameters(text: str) -> dict[str, str]:
     return dict(re.findall(r"^ *([@a-z_0-9]+) +(\S.*)$", text, re.MULTILINE))
+
+
+def test_the_module_of_each_destination_is_in_the_list() -> None:
+    folder = Path(__file__).parents[2] / "components" / "logging" / "destinations"
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__", "base", "collector", "fluentd"}
+    listed = {each.annotation for each in DestinationSettings.model_fields.values()}
+    assert {get_args(each)[0].__module__.rpartition(".")[2] for each in listed} == modules
+    assert EVERY.keys() == DestinationSettings.model_fields.keys()
 
 
 @pytest.mark.parametrize("kind", ["hdfs", "opensearch", "forward"])

@@ -6,7 +6,7 @@ from importlib.metadata import distributions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from local.paths import ROOT
+from console.paths import ROOT
 
 OF_PYTHON = {"pip"}  # comes with the Python that makes the virtual environment
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from components.flink.cluster import FlinkCluster
+from components.flink.pod_settings import PATHS, VARIABLES, VOLUMES, PodSettings
+from components.logging.settings import LoggingSettings
 from components.logging.sidecar import LogSidecar
-from stacks.logging import LoggingSettings
-from stacks.pods import PATHS, VARIABLES, VOLUMES, PodSettings
 from tests.unit import building
 from tests.unit.recording import Recording, record
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from local import preflight, room
-from local.progress import LocalError
+from cli import preflight, room
+from console.progress import LocalError
 from stacks.settings import EnvironmentSettings, parse
 
 _CLUSTER = {

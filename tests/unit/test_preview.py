@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.preview.comment import LIMIT, comment, refusals
+from cli.preview.diff import changes
+from cli.preview.events import Preview, Step, parse
 from components.secrets.mask import MASK
-from preview.comment import LIMIT, comment, refusals
-from preview.diff import changes
-from preview.events import Preview, Step, parse
 
 LOGS = Path(__file__).parent / "previews"
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from local.paths import ROOT
-from local.progress import LocalError
-from preview import engine
-from preview.__main__ import main as preview_main
-from preview.comment import marker
-from preview.github import PullRequest
-from preview.preflight import missing, opens_more, unreachable
-from preview.stacks import kinds, touched
+from cli.preview import engine
+from cli.preview.__main__ import main as preview_main
+from cli.preview.comment import marker
+from cli.preview.github import PullRequest
+from cli.preview.preflight import missing, opens_more, unreachable
+from cli.preview.stacks import kinds, touched
+from console.paths import ROOT
+from console.progress import LocalError
 from stacks.settings import load_file, parse
 
 ALL = ["cluster", "dev", "ops", "test"]
@@ -36,10 +36,12 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("stacks/cluster.py", ["cluster"]),
         ("stacks/environment.py", ENVIRONMENTS),
         ("stacks/models.py", ALL),
-        ("components/isolation.py", ["cluster"]),
-        ("components/zookeeper.py", ENVIRONMENTS),
+        ("components/isolation/namespace.py", ["cluster"]),
+        ("components/zookeeper/ensemble.py", ENVIRONMENTS),
+        ("components/zookeeper/settings.py", ALL),  # models of both kinds of stack are loaded before the kind is known
         ("components/kafka/admin.py", ENVIRONMENTS),
-        ("components/kafka/removed.py", ENVIRONMENTS),
+        ("components/continuity/removed.py", ENVIRONMENTS),
+        ("components/kafka/removed.py", ALL),
         ("components/base.py", ALL),
         ("jobs/src/main/java/streaming/jobs/Claim.java", ENVIRONMENTS),
         ("jobs/README.md", []),
@@ -50,16 +52,16 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("images/fluentd/another", ENVIRONMENTS),
         ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
         ("policies/config/ops.json", ["cluster"]),
-        ("policies/table.py", []),
-        ("preview/prepare.py", ALL),
-        ("preview/comment.py", []),
+        ("policies/docs.py", []),
+        ("cli/preview/prepare.py", ALL),
+        ("cli/preview/comment.py", []),
         ("local/jars.py", ALL),
         ("local/install.py", ALL),
         ("Makefile", ALL),
         ("local/tools.py", ALL),
         ("local/modules/pulumi-resource-random/go.mod", ALL),
         (".github/workflows/preview.yml", ALL),
-        ("local/kube.py", []),
+        ("cli/kube.py", []),
         ("README.md", []),
         ("docs/runbook.md", []),
         ("tests/unit/test_stacks.py", []),
@@ -71,7 +73,10 @@ def test_a_file_touches_the_stacks_that_are_built_with_it(file: str, expected: l
 
 
 def test_the_stacks_of_several_files_are_named_once_and_in_order() -> None:
-    assert touched(ROOT, ["stacks/Pulumi.test.yaml", "components/isolation.py", "README.md"]) == ["cluster", "test"]
+    assert touched(ROOT, ["stacks/Pulumi.test.yaml", "components/isolation/namespace.py", "README.md"]) == [
+        "cluster",
+        "test",
+    ]
     assert kinds(ROOT) == {"cluster": "cluster", **dict.fromkeys(ENVIRONMENTS, "environment")}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local import runs
-from local.progress import LocalError
+from cli import runs
+from console.progress import LocalError
 
 # Stands for Pulumi: starts a plug-in in a session of its own, says so, and works on.
 _PULUMI = (

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from pulumi.runtime import set_all_config
 
+from components.flink.memory import DEFAULT_JOB_MANAGER_MIB, DEFAULT_TASK_MANAGER_MIB
+from components.flink.memory_settings import JobManagerSizes, TaskManagerSizes
+from components.flink.settings import FlinkClusterSettings
 from stacks import settings
-from stacks.flink import FlinkClusterSettings
 from stacks.settings import EnvironmentSettings, SettingsError, load, load_file, parse
 
 JOB = {"image": "registry.example/job:1", "mainClass": "com.example.Job"}
@@ -658,3 +660,13 @@ def test_a_key_that_stands_twice_is_refused_where_it_does(tmp_path: Path) -> Non
     )
     with pytest.raises(SettingsError, match=r"streaming-platform:kafka: stands twice, again in line 5: put"):
         load_file(path)
+
+
+def test_descriptions_name_the_size_that_is_the_default() -> None:
+    """A description is a literal, and cannot be made from the number."""
+    for model, default in (
+        (TaskManagerSizes, DEFAULT_TASK_MANAGER_MIB),
+        (JobManagerSizes, DEFAULT_JOB_MANAGER_MIB),
+    ):
+        assert model().container_mib in (default, default + 1)  # rounded up
+        assert f"; {default} if no size is given" in str(model.model_fields["memory_mib"].description)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.paths import ROOT
+from console.paths import ROOT
 from local.tools import actionlint, ensure_tools
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -175,7 +175,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     _git(change, "add", "-A")
     _git(change, "commit", "-qm", "base")
     _git(change, "switch", "-qc", "proposed")
-    (change / "preview" / "stacks.py").write_text("def touched(*_): return []\ndef kinds(*_): return {}\n")
+    (change / "cli" / "preview" / "stacks.py").write_text("def touched(*_): return []\ndef kinds(*_): return {}\n")
     (change / "policies" / "config" / "ops.json").write_text('{"all": "disabled"}')
     with (change / "stacks" / "Pulumi.ops.yaml").open("a") as settings:
         settings.write("# another\n")

@@ -9,12 +9,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from local import paths, platform, pulumi
-from local.platform import Target
-from local.progress import LocalError
-from local.pulumi import Workspace
-from preview.__main__ import main as preview_main
-from preview.events import Preview
+from cli import platform, pulumi
+from cli.platform import Target
+from cli.preview.__main__ import main as preview_main
+from cli.preview.events import Preview
+from cli.pulumi import Workspace
+from console import paths
+from console.progress import LocalError
 from stacks.settings import OVERLAY, EnvironmentSettings, load_file, stack_file
 
 STACK = "dev"
@@ -187,8 +188,8 @@ def test_a_preview_gives_pulumi_a_copy_of_the_stack_file(
         copy.write_text("encryptionsalt: v1:x\n")
         return Preview(result="succeeded")
 
-    monkeypatch.setattr("preview.__main__.ROOT", tmp_path)
-    monkeypatch.setattr("preview.engine.look", write_to_it)
+    monkeypatch.setattr("cli.preview.__main__.ROOT", tmp_path)
+    monkeypatch.setattr("cli.preview.engine.look", write_to_it)
     monkeypatch.setattr("local.tools.ensure_tools", Mock(return_value=(tmp_path, {})))
     monkeypatch.setattr("sys.argv", ["preview", command, "cluster"])
     assert preview_main() == 0

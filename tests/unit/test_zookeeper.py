@@ -1,7 +1,7 @@
 import pytest
 
 from components.flink.config import TASK_MANAGER_SESSION_SECONDS
-from components.zookeeper import zoo_cfg
+from components.zookeeper.ensemble import zoo_cfg
 from tests.unit import building
 
 

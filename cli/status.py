@@ -1,0 +1,66 @@
+"""What runs, how it scales, how to reach it, and what should run and does not."""
+
+from cli import health, job
+from cli.kube import Kube, field
+from cli.platform import Target, broken_parts, drift, orphans, workspace
+from cli.prove import STACK, kube
+from cli.waiting import told
+from console.progress import LocalError, say
+
+
+def show(target: Target) -> None:
+    """Print it all. Raises LocalError with what does not run, and what helps."""
+    at, settings = kube(target)
+    if broken := broken_parts(target):
+        parts = "".join(f"\n  {part.strip()}" for part in broken)
+        raise LocalError(f"the local node {target.name} does not run: make up{target.words} starts it{parts}")
+    lost = orphans(target)
+    for each in lost:
+        say(f"  the local node: {each}")
+    say(f"\n  namespace {at.namespace}")
+    for name in settings.flink.clusters:
+        say(f"    Flink {name:<20} {job.look(at, name).text}")
+        say(f"    {'':<26} {autoscaler_state(at, name)}")
+    brokers = field(at.get("statefulset", "kafka"), "status", "readyReplicas", default=0)
+    members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
+    say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
+    say(f"    topics: {', '.join(sorted(settings.topics))}")
+    _, found = drift(target, workspace(target), STACK)
+    for name in found.lost_claims:
+        say(f"    deleted beside Pulumi, and its data with it: {name}")
+    for change in (*found.changes, *(f"{name} is gone" for name in found.missing)):
+        say(f"    changed beside Pulumi: {change}; make up{target.words} resets it")
+    for each in found.foreign:
+        say(f"    added beside Pulumi: {each}")
+    if faults := health.faults(at, settings):
+        raise LocalError(f"not all runs that should:\n{told(faults)}")
+    if lost:
+        raise LocalError(f"processes outlive their pods, and may write to the same volumes: {'; '.join(lost)}")
+    first = next(iter(settings.flink.clusters), None)
+    more = target.words
+    if first:
+        say(
+            f"\n  Flink UI:    kubectl -n {at.namespace} port-forward svc/{first}-jobmanager 8081,"
+            " then http://127.0.0.1:8081"
+        )
+    say(f"""\
+  kubectl:     eval "$(make -s kubeconfig{more} STACK={STACK})"   (STACK=cluster: the administrator's)
+  by hand:     eval "$(make -s env{more})"                  pulumi and kubectl as make uses them
+  what next:   edit stacks/Pulumi.{STACK}.yaml, make preview{more} STACK={STACK}, make up{more}""")
+
+
+def autoscaler_state(at: Kube, name: str) -> str:
+    """TaskManagers now/min/max and the HPA's metric."""
+    hpa = at.get("hpa", f"{name}-taskmanager")
+    if not hpa:
+        return "no autoscaler"
+    source = field(hpa["spec"]["metrics"][0], "containerResource")
+    current = None
+    for metric in field(hpa, "status", "currentMetrics", default=[]):
+        current = field(metric, "containerResource", "current", "averageUtilization")
+    return (
+        f"TaskManagers {field(hpa, 'status', 'currentReplicas', default=0)} now, "
+        f"{hpa['spec']['minReplicas']} min, {hpa['spec']['maxReplicas']} max; "
+        f"{source['name']} {'unknown' if current is None else f'{current}%'} of "
+        f"{source['target']['averageUtilization']}% target"
+    )

@@ -1,0 +1,341 @@
+"""The settings of Flink clusters. Defaults of memory are in memory.py; those that no setting changes, in config.py."""
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from components.exact import (
+    ARGUMENT,
+    LABEL_VALUE,
+    Jar,
+    JavaClass,
+    LabelName,
+    Metric,
+    NodePath,
+    ObjectName,
+    Snapshot,
+    Url,
+)
+from components.flink import java
+from components.flink.config import FlinkConfigurationError, FlinkConfigurationSpec, S3Access, flink_configuration
+from components.flink.memory_settings import JobManagerSizes, TaskManagerSizes
+from components.flink.pod_settings import PodSettings
+from components.names import FLINK_CLUSTER, check_name
+from components.settings import Cores, Image, Section, SectionError, Storage, Text, check_cpu
+
+_TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
+
+# What the autoscaler takes for no difference: a tenth, unless the cluster's administrator says otherwise
+# (--horizontal-pod-autoscaler-tolerance of kube-controller-manager).
+_TOLERANCE = 1.1
+
+
+def _flink_cluster_name(name: str) -> str:
+    if name in _TAKEN_NAMES:
+        raise ValueError(f"name {name!r} is taken by the platform: choose one other than {' and '.join(_TAKEN_NAMES)}")
+    return check_name(name, FLINK_CLUSTER)
+
+
+FlinkClusterName = Annotated[str, AfterValidator(_flink_cluster_name)]
+
+
+def _uri(given: str) -> str:
+    """One spelling for file:/x and file:///x: Flink prints the one, and a job's id follows from it."""
+    return re.sub("^file:/(?!/)", "file:///", given)
+
+
+def _flat(configuration: object) -> object:
+    """The options as they are given. Raises SectionError for nested ones, with the name that they have in one line."""
+    if not isinstance(configuration, Mapping):
+        return configuration
+    options = cast("Mapping[str, object]", configuration)
+    for key, value in options.items():
+        name, below = key, value
+        while isinstance(below, Mapping) and below:
+            first, below = next(iter(cast("Mapping[str, object]", below).items()))
+            name += f".{first}"
+        if name != key:
+            raise SectionError(
+                key, f"is a mapping: write each option in a line of its own, with all of its name: {name}"
+            )
+        if isinstance(value, list | tuple):
+            raise SectionError(key, "is a list: write its entries as one text, with ; between them: first;second")
+    return options
+
+
+class StateDirectorySettings(Section):
+    """Where a TaskManager keeps working state (RocksDB) and other temporary files: on a disk of its node.
+
+    With `hostPath` a directory for each pod below that of the node, else with `class` a volume claimed for as long as
+    the pod lives, else an emptyDir.
+    """
+
+    size_mib: Storage = 4096
+    """Bound of an emptyDir, or size of the claim, in MiB."""
+    class_name: Annotated[ObjectName | None, Field(alias="class")] = None
+    """StorageClass of a claim that comes and goes with the pod."""
+    host_path: NodePath | None = None
+    """A directory of the node; where the namespace's Pod Security admits none, `allowHostPath` says what to do."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.class_name is not None and self.host_path is not None:
+            raise SectionError("class", f"{self.class_name!r} and hostPath, {self.host_path!r}: give one of them")
+        return self
+
+
+class FailureDetectionSettings(Section):
+    """How soon Flink's processes notice that another is gone; docs/flink.md tells what the times cost."""
+
+    heartbeat_interval_millis: Annotated[int, Field(ge=50, le=600_000)] = 250
+    """Between two heartbeats from the JobManager to each TaskManager. Two that are refused mean a dead process."""
+    heartbeat_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 2500
+    """After so much silence the JobManager gives a TaskManager up: longer than a full collection of its heap takes."""
+    job_manager_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 20_000
+    """After so much silence a TaskManager gives the JobManager up and stops the job's tasks: longer than another
+    JobManager needs to take over, so that the job goes on meanwhile."""
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        for name, millis, least in (
+            ("heartbeatTimeoutMillis", self.heartbeat_timeout_millis, 2 * self.heartbeat_interval_millis),
+            ("jobManagerTimeoutMillis", self.job_manager_timeout_millis, 2 * self.heartbeat_interval_millis),
+        ):
+            if millis < least:
+                raise SectionError(
+                    name,
+                    f"{millis} is below two heartbeats, {least} (2 x heartbeatIntervalMillis): one late heartbeat "
+                    "would be a failure; raise it, or lower heartbeatIntervalMillis",
+                )
+        return self
+
+
+class TaskManagerSettings(TaskManagerSizes):
+    """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
+
+    min: Annotated[int, Field(ge=1, le=1000)] = 1
+    max: Annotated[int, Field(ge=1, le=1000)] = 3
+    slots: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Task slots of one TaskManager."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+    checkpoint_on_stop: bool = True
+    """Take a checkpoint before a TaskManager stops, so that the others repeat next to nothing."""
+    state_directory: StateDirectorySettings = StateDirectorySettings()
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min > self.max:
+            raise SectionError("min", f"{self.min} is above max, {self.max}: lower min, or raise max")
+        check_cpu(self.cpu, self.cpu_limit)
+        return self
+
+
+class JobManagerSettings(JobManagerSizes):
+    """The JobManagers of a Flink cluster: one leads, the others stand by."""
+
+    replicas: Annotated[int, Field(ge=1, le=5)] = 2
+    """With one, a JobManager that dies is missed until its JVM is up again."""
+    savepoint_on_stop: bool = False
+    """Take a savepoint before the JobManager of a running job stops, as when it is upgraded; it stays until deleted."""
+    cpu: Cores = 0.5
+    """CPU request, in cores."""
+    cpu_limit: Cores = 1.0
+    """CPU limit, in cores."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        check_cpu(self.cpu, self.cpu_limit)
+        return self
+
+
+class LagSettings(Section):
+    """Scaling on records that wait in Kafka, too. The cluster must serve the metric (external.metrics.k8s.io), as KEDA
+    or the Prometheus adapter do."""
+
+    metric: Metric = "kafka_consumergroup_lag"
+    """Its name; the default is that of the common exporter of consumer groups."""
+    labels: Annotated[Mapping[LabelName, Annotated[Text, LABEL_VALUE]], Field(min_length=1)]
+    """Which of its series count, such as those of the job's consumer group and input topic."""
+    records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """How many waiting records one TaskManager is for. Offsets are committed with checkpoints: what comes in between
+    two of them always waits."""
+
+
+class AutoscalingSettings(Section):
+    """When TaskManagers are added and taken away."""
+
+    cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
+    """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
+    lag: LagSettings | None = None
+
+
+class S3Settings(Section):
+    """Checkpoints, savepoints and high-availability files in S3-compatible storage: the pods share no volume then."""
+
+    path: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^/\s]+)*$")]
+    """Bucket, and a path in it if wanted, such as s3://checkpoints/flink. Each cluster has a place of its own below."""
+    endpoint: Url | None = None
+    """URL of a service other than AWS, such as http://minio:9000."""
+    path_style_access: bool = False
+    """The bucket stands in the URL's path, as most services other than AWS want it."""
+    secret: ObjectName | None = None
+    """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
+
+
+class DebugSettings(Section):
+    """What helps to find a fault, and costs something."""
+
+    native_memory_tracking: bool = False
+    """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/flink.md."""
+
+
+class FlinkClusterSettings(Section):
+    """A Flink cluster in reactive mode, which runs one job with all the TaskManagers that there are."""
+
+    jar: Jar | None = None
+    """The job, relative to the project's root: an image is built from it. Or give `image`."""
+    image: Image | None = None
+    """An image with Flink and the job in /opt/flink/usrlib. Or give `jar`."""
+    main_class: JavaClass
+    """The class whose main method builds the job."""
+    arguments: tuple[Annotated[Text, ARGUMENT], ...] = ()
+    """Arguments of the main method, which gets them as they are written."""
+    max_parallelism: Annotated[int, Field(ge=1, le=32768)] = 128
+    """Upper bound of the parallelism; state can only be restored with the same one (pipeline.max-parallelism)."""
+    task_managers: TaskManagerSettings = TaskManagerSettings()
+    job_manager: JobManagerSettings = JobManagerSettings()
+    autoscaling: AutoscalingSettings = AutoscalingSettings()
+    failure_detection: FailureDetectionSettings = FailureDetectionSettings()
+    pod: PodSettings = PodSettings()
+    restore_from: Annotated[Snapshot, AfterValidator(_uri)] | None = None
+    """What to start from instead of the newest state, once: the URI of a savepoint or retained checkpoint, such as
+    file:///flink-data/savepoints/savepoint-1, or `nothing`. Once it was done the job goes on from its own newest state,
+    whether this stays or not. To ask for the same again, add # and any text, such as nothing#2."""
+    high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
+    """Where JobManagers elect their leader. For `kubernetes` the stack `cluster` must have made the account that may
+    (kubernetesHighAvailability)."""
+    storage_mib: Storage = 10240
+    """Claim for checkpoints and high-availability files, in MiB."""
+    s3: S3Settings | None = None
+    """Instead of the claim."""
+    checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
+    """Time between two checkpoints."""
+    debug: DebugSettings = DebugSettings()
+    configuration: Annotated[Mapping[str, Text], BeforeValidator(_flat)] = {}
+    """Further Flink options; those that the platform relies on are refused."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        workers = self.task_managers
+        if (self.jar is None) == (self.image is None):
+            given = "neither is given" if self.jar is None else f"both are given, {self.jar!r} and {self.image!r}"
+            raise SectionError("jar", f"{given}: give exactly one of jar and image")
+        if workers.max * workers.slots > self.max_parallelism:
+            raise SectionError(
+                "maxParallelism",
+                f"{self.max_parallelism} is below the slots of all TaskManagers, {workers.max} x {workers.slots} "
+                f"(taskManagers.max x slots): raise it to {workers.max * workers.slots} or more, or lower those",
+            )
+        reachable = 100 * workers.cpu_limit / workers.cpu
+        if self.autoscaling.cpu_percent * _TOLERANCE >= reachable:
+            raise SectionError(
+                "autoscaling.cpuPercent",
+                f"{self.autoscaling.cpu_percent} would never add a TaskManager: the autoscaler does so above a tenth "
+                f"more, and one is held at {reachable:.0f} percent of its request (taskManagers.cpuLimit / cpu); lower "
+                f"it to {math.ceil(reachable / _TOLERANCE) - 1} or less, or raise taskManagers.cpuLimit",
+            )
+        if self.job_manager.savepoint_on_stop and not workers.checkpoint_on_stop:
+            raise SectionError(
+                "jobManager.savepointOnStop",
+                "true needs taskManagers.checkpointOnStop: TaskManagers that leave at once take the tasks away whose "
+                "state is being saved; set that to true, or leave this out",
+            )
+        try:
+            flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
+        except FlinkConfigurationError as error:
+            raise SectionError("configuration", str(error)) from None
+        self._check_variables()
+        return self
+
+    def _check_variables(self) -> None:
+        """Those that the JVM reads go before what Flink tells it; those of S3 are there already."""
+        for index, name, value in self.pod.java_options():
+            refused = java.variable_refusals(name, value, self.task_managers.division, self.job_manager.division)
+            if text := "; ".join(refused):
+                raise SectionError(f"pod.env.{index}.value", text)
+        secrets = () if self.s3 is None or self.s3.secret is None else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        for index, each in enumerate(self.pod.env):
+            if each["name"] in secrets:
+                raise SectionError(
+                    f"pod.env.{index}.name", f"{each['name']!r} is from s3.secret: leave one of them out"
+                )
+
+    def argument(self, name: str) -> str | None:
+        """The word after `name` among the arguments, if it is there."""
+        words = dict(zip(self.arguments, self.arguments[1:], strict=False))
+        return words.get(name)
+
+    def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
+        """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
+        storage = f"file://{data}" if self.s3 is None else f"{self.s3.path}/{namespace}/{cluster}"
+        return FlinkConfigurationSpec(
+            namespace=namespace,
+            cluster=cluster,
+            zookeeper_quorum=zookeeper if self.high_availability == "zookeeper" else None,
+            task_manager=self.task_managers.options,
+            job_manager=self.job_manager.options,
+            native_memory_tracking=self.debug.native_memory_tracking,
+            slots=self.task_managers.slots,
+            max_parallelism=self.max_parallelism,
+            checkpoint_interval_seconds=self.checkpoint_interval_seconds,
+            heartbeat_interval_millis=self.failure_detection.heartbeat_interval_millis,
+            heartbeat_timeout_millis=self.failure_detection.heartbeat_timeout_millis,
+            ha_storage=f"{storage}/ha",
+            checkpoint_storage=f"{storage}/checkpoints",
+            savepoint_storage=f"{storage}/savepoints",
+            state_record=f"{storage}/record",
+            restore_from=self.restore_from,
+            s3=self.s3 and S3Access(endpoint=self.s3.endpoint, path_style=self.s3.path_style_access),
+            extra=self.configuration,
+        )
+
+
+# What no two jobs on one Kafka may share, as the reference job and others call it, and what happens if they do.
+_OF_ONE_JOB = {
+    "--transactional-id-prefix": "each would fence off the other's transactions",
+    "--group-id": "each would overwrite the offsets of the other, and the lag that scaling goes by would be neither's",
+}
+
+
+class FlinkSettings(Section):
+    """Flink clusters."""
+
+    clusters: Mapping[FlinkClusterName, FlinkClusterSettings] = {}
+    """Clusters by name."""
+
+    @property
+    def jars(self) -> list[str | None]:
+        """The path of each cluster's jar, None for a cluster that names an image."""
+        return [cluster.jar for cluster in self.clusters.values()]
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        for (first, one), (second, other) in combinations(self.clusters.items(), 2):
+            here, there = (each.argument("--bootstrap-servers") for each in (one, other))
+            if here and there and not {*here.split(",")} & {*there.split(",")}:
+                continue  # on another Kafka
+            for name, effect in _OF_ONE_JOB.items():
+                value = other.argument(name)
+                if value is not None and value == one.argument(name):
+                    raise SectionError(
+                        f"clusters.{second}.arguments",
+                        f"{name} {value!r} is that of cluster {first}, too: {effect}; give each its own",
+                    )
+        return self

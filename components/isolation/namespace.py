@@ -1,0 +1,201 @@
+"""The namespace of an environment, and everything that keeps it apart from the others."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from components.base import FIELD_MANAGER, Children, labels
+from components.isolation.settings import NamespaceSettings
+from components.names import LEADER_ACCOUNT, PROJECT, check_name
+from components.quantities import cores, mib
+
+_DEPLOYER = "deployer"
+_VERSION = "1"  # of what isolates a namespace: images, which others take their version from, there are none
+
+_READ = ["get", "list", "watch"]
+_WRITE = [*_READ, "create", "patch", "delete"]  # server-side apply is a patch, and a create where there was nothing
+_CONNECT = ["get", "create"]  # a web socket is opened with GET, the older SPDY with POST
+
+# What an environment stack needs, and nothing else: neither secrets, nor roles, nor anything outside the namespace.
+_DEPLOYER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
+    {
+        "api_groups": [""],
+        "resources": ["configmaps", "persistentvolumeclaims", "serviceaccounts", "services"],
+        "verbs": _WRITE,
+    },
+    {"api_groups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": _WRITE},
+    {"api_groups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": _WRITE},
+    {"api_groups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": _WRITE},
+    # Pulumi waits for workloads by watching what they own, and shows the events of what does not come up.
+    {"api_groups": [""], "resources": ["events", "pods"], "verbs": _READ},
+    {"api_groups": ["apps"], "resources": ["replicasets"], "verbs": _READ},
+    {"api_groups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    # Topics are managed through a port-forward to the brokers; people look into pods.
+    {"api_groups": [""], "resources": ["pods/exec", "pods/portforward"], "verbs": _CONNECT},
+)
+# Flink replaces the ConfigMaps that it leads by (update), and watches those that others lead by.
+_LEADER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
+    {"api_groups": [""], "resources": ["configmaps"], "verbs": [*_WRITE, "update"]},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedNamespaceArgs:
+    """`server` is the API server's address that goes into the deployer's kubeconfig."""
+
+    server: str
+    settings: NamespaceSettings
+
+
+class IsolatedNamespace(pulumi.ComponentResource):
+    """A namespace with Pod Security `restricted`, quota, default limits, and no way in from other namespaces.
+
+    Its deployer is a service account that may do in it what an environment stack does, and nothing elsewhere. Raises
+    ValueError for a name that is no DNS label.
+    """
+
+    namespace: str
+    """The namespace's name."""
+    kubeconfig: pulumi.Output[str]
+    """The deployer's kubeconfig (YAML), a secret. Its token does not expire; deleting its Secret revokes it."""
+
+    def __init__(self, name: str, args: IsolatedNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        check_name(name)
+        super().__init__("streaming:isolation:IsolatedNamespace", name, None, opts)
+        all_labels = labels(name="environment", instance=name, version=_VERSION, component="isolation")
+        # All of it: a protected namespace must not lose what isolates it either.
+        protect = args.settings.data_protection
+        children = Children(parent=self, namespace=name, labels=all_labels, protect=protect)
+        modes = ("enforce", "warn", "audit")
+        # Every stricter standard forbids directories of nodes; admission policies refuse what else it would.
+        security = "privileged" if args.settings.host_paths else "restricted"
+        namespace = k8s.core.v1.Namespace(
+            name,
+            metadata={
+                "name": name,
+                "labels": all_labels | {f"pod-security.kubernetes.io/{mode}": security for mode in modes},
+                "annotations": FIELD_MANAGER,
+            },
+            opts=children.options(),
+        )
+        self._limit(name, args.settings, children, namespace)
+        if args.settings.kubernetes_high_availability:
+            self._leader(name, children, namespace)
+        k8s.networking.v1.NetworkPolicy(
+            f"{name}-same-namespace",
+            metadata=children.metadata("same-namespace"),
+            # All pods, and for each of them: in from any pod of this namespace, and from nowhere else. Out is open.
+            spec={
+                "pod_selector": {},
+                "policy_types": ["Ingress"],
+                "ingress": [{"from_": [{"pod_selector": {}}]}],
+            },
+            opts=children.options(depends_on=[namespace]),
+        )
+        self.namespace = name
+        self.kubeconfig = self._deployer(name, args.server, children, namespace)
+        self.register_outputs({"namespace": self.namespace, "kubeconfig": self.kubeconfig})
+
+    @staticmethod
+    def _limit(name: str, settings: NamespaceSettings, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+        quota, limits = settings.quota, settings.limits
+        k8s.core.v1.ResourceQuota(
+            f"{name}-quota",
+            metadata=children.metadata("quota"),
+            spec={
+                "hard": {
+                    "requests.cpu": cores(quota.cpu),
+                    "requests.memory": mib(quota.memory_mib),
+                    "limits.memory": mib(quota.memory_mib),
+                    "requests.storage": mib(quota.storage_mib),
+                    "pods": str(quota.pods),
+                    # Nothing in an environment is reached from outside the cluster.
+                    "services.loadbalancers": "0",
+                    "services.nodeports": "0",
+                }
+            },
+            opts=children.options(depends_on=[namespace]),
+        )
+        k8s.core.v1.LimitRange(
+            f"{name}-limits",
+            metadata=children.metadata("limits"),
+            spec={
+                "limits": [
+                    {
+                        "type": "Container",
+                        "default": {"memory": mib(limits.default_memory_mib)},
+                        "default_request": {
+                            "cpu": cores(limits.default_cpu),
+                            "memory": mib(limits.default_memory_mib),
+                        },
+                        "max": {"memory": mib(limits.max_memory_mib)},
+                    }
+                ]
+            },
+            opts=children.options(depends_on=[namespace]),
+        )
+
+    @staticmethod
+    def _leader(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+        """The account of Flink pods that elect their leader in ConfigMaps; to all, as a role cannot tell them apart."""
+        IsolatedNamespace._account(name, LEADER_ACCOUNT, _LEADER_RULES, children, namespace)
+
+    @staticmethod
+    def _deployer(name: str, server: str, children: Children, namespace: k8s.core.v1.Namespace) -> pulumi.Output[str]:
+        needs = IsolatedNamespace._account(name, _DEPLOYER, _DEPLOYER_RULES, children, namespace)
+        # Kubernetes fills it in; it would delete it at once if the account were not there.
+        token = k8s.core.v1.Secret(
+            f"{name}-{_DEPLOYER}-token",
+            metadata=children.metadata(f"{_DEPLOYER}-token", {"kubernetes.io/service-account.name": _DEPLOYER}),
+            type="kubernetes.io/service-account-token",
+            opts=children.options(depends_on=needs),
+        )
+        return pulumi.Output.secret(token.data.apply(lambda data: kubeconfig(name, server, data)))
+
+    @staticmethod
+    def _account(
+        name: str,
+        account_name: str,
+        rules: Sequence[k8s.rbac.v1.PolicyRuleArgsDict],
+        children: Children,
+        namespace: k8s.core.v1.Namespace,
+    ) -> list[pulumi.Resource]:
+        """An account that may do something in the namespace."""
+        account = k8s.core.v1.ServiceAccount(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            automount_service_account_token=False,
+            opts=children.options(depends_on=[namespace]),
+        )
+        role = k8s.rbac.v1.Role(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            rules=list(rules),
+            opts=children.options(depends_on=[namespace]),
+        )
+        binding = k8s.rbac.v1.RoleBinding(
+            f"{name}-{account_name}",
+            metadata=children.metadata(account_name),
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": account_name},
+            subjects=[{"kind": "ServiceAccount", "name": account_name, "namespace": name}],
+            opts=children.options(depends_on=[account, role]),
+        )
+        return [account, binding]
+
+
+def kubeconfig(namespace: str, server: str, data: Mapping[str, str]) -> str:
+    """The text of a kubeconfig from the data of a service account token's Secret (values in base64)."""
+    user = f"{_DEPLOYER}-{namespace}"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": PROJECT, "cluster": {"server": server, "certificate-authority-data": data["ca.crt"]}}],
+        "users": [{"name": user, "user": {"token": base64.b64decode(data["token"]).decode()}}],
+        "contexts": [{"name": user, "context": {"cluster": PROJECT, "namespace": namespace, "user": user}}],
+        "current-context": user,
+    }
+    return yaml.safe_dump(document, sort_keys=False)

@@ -1,0 +1,58 @@
+"""The settings of an environment's namespace: what its pods may ask for, and what isolates it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.exact import NodePath
+from components.settings import Cores, Memory, Section, SectionError, Storage
+
+
+class QuotaSettings(Section):
+    """What all pods of a namespace may ask for together."""
+
+    cpu: Cores = 8.0
+    """Sum of CPU requests, in cores."""
+    memory_mib: Memory = 32768
+    """Sum of memory limits (and so of requests), in MiB."""
+    storage_mib: Storage = 262144
+    """Sum of the sizes of all volume claims, in MiB."""
+    pods: Annotated[int, Field(ge=1, le=10000)] = 100
+    """Number of pods that have not ended."""
+
+
+class LimitSettings(Section):
+    """What a container gets that does not say, and the most that one may ask for."""
+
+    default_cpu: Cores = 0.1
+    """CPU request of a container that names none, in cores."""
+    default_memory_mib: Memory = 256
+    """Memory limit and request of a container that names none, in MiB."""
+    max_memory_mib: Memory = 16384
+    """Largest memory limit of one container, in MiB."""
+
+    @model_validator(mode="after")
+    def _default_below_maximum(self) -> Self:
+        if self.default_memory_mib > self.max_memory_mib:
+            raise SectionError(
+                "defaultMemoryMib",
+                f"{self.default_memory_mib} is above maxMemoryMib, {self.max_memory_mib}: lower it, or raise that",
+            )
+        return self
+
+
+class NamespaceSettings(Section):
+    """One environment: a namespace, and what isolates it."""
+
+    quota: QuotaSettings = QuotaSettings()
+    limits: LimitSettings = LimitSettings()
+    admission: Literal["deny", "warn"] = "deny"
+    """What the API server does with what breaks a rule of docs/policies.md: refuse it, or admit it and tell."""
+    host_paths: tuple[NodePath, ...] = ()
+    """Directories of nodes below which pods may mount. Pod Security admits none but with all else that is dangerous
+    (`privileged`): the namespace gets that, and the rules for isolation of docs/policies.md refuse the rest."""
+    data_protection: bool = True
+    """Refuse to delete the namespace, and with it all that is in it, or what isolates it."""
+    kubernetes_high_availability: bool = False
+    """Make an account for Flink clusters that elect their leader in Kubernetes (highAvailability: kubernetes). Its pods
+    may write to all ConfigMaps of the namespace."""

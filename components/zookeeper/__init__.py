@@ -1,0 +1,1 @@
+"""Apache ZooKeeper. Empty, so that its settings are imported without an engine."""

@@ -1,0 +1,2 @@
+echo $((${HOSTNAME##*-} + 1)) > /data/myid
+exec zkServer.sh start-foreground
