@@ -6,7 +6,7 @@ from typing import Any
 
 from cli import job
 from cli.kube import Kube, field
-from cli.logs import last_words
+from components.last_words import last_words
 from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 

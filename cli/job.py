@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cli.kube import Kube, field
-from cli.logs import last_words
 from components.flink.status import ENDED_STATES, STAYS_ENDED, why_not
+from components.last_words import last_words
 from console.progress import LocalError
 
 

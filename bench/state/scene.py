@@ -12,11 +12,11 @@ from typing import Any
 from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
-from components.flink.cluster import job_id
 from cli.health import previous_log
-from components.last_words import last_words
+from components.flink.cluster import job_id
 from components.flink.directories import SCRIPTS_DIR
 from components.flink.status import why_not
+from components.last_words import last_words
 from console.progress import LocalError
 
 CLUSTER = "state"

@@ -12,9 +12,9 @@ import pytest
 from cli import health, job, waiting, watch
 from cli.health import Fault
 from cli.kube import Kube
-from cli.logs import last_words
 from cli.pulumi import environment_settings, stack_file
 from cli.watch import Watch
+from components.last_words import last_words
 from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 

@@ -36,6 +36,9 @@ class Cluster(Kubectl):
         if words[0] == "get":
             assert words[:4] == ("get", "deployments,pods", "--selector", "app.kubernetes.io/instance=claims")
             return json.dumps({"items": self.items})
+        if words[0] == "logs":
+            assert words[1:5] == ("claims-jobmanager-1", "--container", "jobmanager", "--previous")
+            return LOG
         assert words[:5] == ("exec", "claims-jobmanager-1", "--container", "jobmanager", "--")
         if isinstance(self.said, UnreachableError):
             raise self.said
@@ -48,12 +51,16 @@ def deployment(role: str, *, ready: int = 0, replicas: int = 1) -> dict[str, Any
     return {"kind": "Deployment", "metadata": {"name": f"claims-{role}"}, "spec": spec, "status": status}
 
 
-def pod(role: str, state: dict[str, Any]) -> dict[str, Any]:
+def pod(role: str, state: dict[str, Any], *, exit_code: int = 0) -> dict[str, Any]:
     metadata = {"name": f"claims-{role}-1", "labels": {"app.kubernetes.io/component": role}}
-    return {"kind": "Pod", "metadata": metadata, "status": {"containerStatuses": [{"name": role, "state": state}]}}
+    status = {"name": role, "state": state, "lastState": {"terminated": {"exitCode": exit_code}} if exit_code else {}}
+    return {"kind": "Pod", "metadata": metadata, "status": {"containerStatuses": [status]}}
 
 
 UP = (deployment("jobmanager"), deployment("taskmanager", ready=1), pod("jobmanager", {"running": {}}))
+LOG = "ERROR it failed\nCaused by: java.lang.IllegalArgumentException: unknown argument '--x'\nINFO stopped\n"
+FAILED = "jobmanager ended before: java.lang.IllegalArgumentException: unknown argument '--x'"
+CRASHES = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
 WAITS = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
 
 
@@ -86,6 +93,14 @@ def test_old_state_finds_the_provider_by_its_name() -> None:
         (
             Cluster(*UP, pod("taskmanager", WAITS), said="the job does not run: CREATED"),
             Job(runs=False, reason="pod claims-taskmanager-1: ImagePullBackOff: no such image"),
+        ),
+        (
+            Cluster(*UP[:2], pod("jobmanager", CRASHES, exit_code=1)),
+            Job(runs=False, reason=f"pod claims-jobmanager-1: CrashLoopBackOff: {FAILED}"),
+        ),
+        (
+            Cluster(*UP[:2], pod("jobmanager", {"running": {}}, exit_code=1), said="no JobManager has it"),
+            Job(runs=False, reason=f"no JobManager has it; {FAILED}"),
         ),
         (Cluster(*UP, said="the job does not run: CREATED\n"), Job(runs=False, reason="CREATED")),
         (Cluster(*UP, said=UnreachableError("gone")), Job(runs=False, reason="no JobManager is ready")),
