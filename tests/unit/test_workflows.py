@@ -98,7 +98,7 @@ def test_actions_are_pinned_to_commits_and_leave_no_credentials() -> None:
 
 
 def test_the_main_branch_is_tested_with_all_that_there_is() -> None:
-    document = workflow("main")
+    document: dict[Any, Any] = workflow("main")
     on = document["on"] if "on" in document else document[True]
     assert on == {"push": {"branches": ["main"]}}
     (job,) = document["jobs"].values()
