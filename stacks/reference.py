@@ -12,7 +12,6 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from components.names import PROJECT
-from stacks.exact import Exact
 from stacks.settings import ClusterSettings, EnvironmentSettings
 
 _HEAD = f"""\
@@ -127,9 +126,10 @@ def _in_words(metadata: Sequence[object]) -> Iterator[str]:
     if numbers:
         yield " ".join(numbers)
     for each in flat:
-        pattern: object = getattr(each, "pattern", None)
-        if isinstance(each, Exact):
-            yield each.called + (f", at most {each.longest} characters" if each.longest else "")
+        # A text that means something exact says what it is called; any other one has a pattern, if anything.
+        called, longest, pattern = (getattr(each, name, None) for name in ("called", "longest", "pattern"))
+        if called:
+            yield f"{called}, at most {longest} characters" if longest else str(called)
         elif isinstance(pattern, str):
             yield f"matches `{pattern}`"
         if isinstance(each, MinLen):

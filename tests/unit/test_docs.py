@@ -267,6 +267,9 @@ def test_every_setting_is_in_the_reference_with_its_bounds() -> None:
     rows = {tuple(each.split(" | ")[:4]) for each in reference.text().splitlines()}
     assert ("| `members`", "whole number", "`3`", "from 1 to 7") in rows
     assert ("| `partitions`", "whole number", "**required**", "from 1 to 10000") in rows
+    assert ("| `registry`", "text", "-") in {row[:3] for row in rows}
+    assert any(row[0] == "| `mainClass`" and row[3].startswith("the name of a Java class") for row in rows)
+    assert any(row[0] == "| `labels`" and row[3].endswith("at least 1 of them") for row in rows)
     assert ("| `highAvailability`", "`zookeeper` or `kubernetes`", "`zookeeper`", "-") in rows
     assert ("| `destinations`", "mapping of sections", "`{kafka: {kafka: {}}}`") in {row[:3] for row in rows}
     headings = {each for each in reference.text().splitlines() if each.startswith("### ")}
