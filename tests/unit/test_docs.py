@@ -149,6 +149,23 @@ def test_every_page_is_in_its_index(index: str, pages: list[Path]) -> None:
     assert pages
 
 
+def pages_by_task() -> list[Path]:
+    """The pages in docs/ that the first table of the index names."""
+    index = ROOT / "docs" / "README.md"
+    tasks, _, _ = index.read_text(encoding="utf-8").partition("Reference:")
+    return [index.parent / each for each in links(tasks) if "/" not in each]
+
+
+@pytest.mark.parametrize("page", pages_by_task(), ids=name)
+def test_a_page_by_task_begins_with_something_to_paste(page: Path) -> None:
+    head = list(lines(page.read_text(encoding="utf-8")))[:8]
+    assert any(each.part not in ("text", "table", "fence") for each in head), "begin with a command, or with settings"
+
+
+def test_there_are_pages_by_task() -> None:
+    assert {"your-job.md", "s3-checkpoints.md", "symptoms.md"} <= {page.name for page in pages_by_task()}
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of YAML in a page: lines of a stack's `config`, or a whole stack file."""
