@@ -63,6 +63,12 @@ test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|
 check: .venv ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
+.PHONY: generate
+generate: .venv ## write what the code determines: stacks/schema.json, docs/settings.md, docs/policies.md
+	@for each in stacks.settings:stacks/schema.json stacks.reference:docs/settings.md policies.docs:docs/policies.md; do \
+	  .venv/bin/python -m "$${each%%:*}" >"$${each#*:}.new" && mv "$${each#*:}.new" "$${each#*:}" || \
+	    { rm -f "$${each#*:}.new"; exit 1; }; done
+
 bench-autoscaling: .venv ## a load step: how TaskManagers come, are used, and leave again (20 min)
 	@.venv/bin/python -m bench.autoscaling --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 

@@ -145,9 +145,8 @@ def test_with_headroom_it_lives(scratch: Kube) -> None:
         return "memory-user: native memory is taken" in scratch.run("logs", "with-headroom")
 
     eventually("the memory is in use", taken, 120)
-    report = scratch.run(
-        *("exec", "-i", "with-headroom", "--", "perl", "-"), stdin=(ROOT / "docs" / "native-memory.pl").read_text()
-    )
+    program = (ROOT / "components/flink/scripts/native-memory.pl").read_text()
+    report = scratch.run("exec", "-i", "with-headroom", "--", "perl", "-", stdin=program)
     log = scratch.run("logs", "with-headroom")
     assert f"-Xmx{memory.jvm_heap} " in log
     heap = re.search(r"Java Heap \(reserved=(\d+)KB", report)

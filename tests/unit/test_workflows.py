@@ -16,7 +16,7 @@ from console.paths import ROOT
 from local.tools import actionlint, ensure_tools
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-NAMES = ["drift", "preview"]
+NAMES = ["drift", "main", "preview"]
 OWN = "home and caches of this job alone"
 
 
@@ -78,10 +78,11 @@ def test_a_trigger_is_found_in_every_spelling(text: str) -> None:
 def test_nothing_runs_a_forks_code_with_secrets() -> None:
     assert triggers(workflow("preview")) == {"pull_request"}
     assert triggers(workflow("drift")) == {"schedule", "workflow_dispatch"}
+    assert triggers(workflow("main")) == {"push"}
 
 
 def test_a_job_has_only_the_rights_that_it_needs() -> None:
-    assert [workflow(name)["permissions"] for name in NAMES] == [{}, {}]
+    assert [workflow(name)["permissions"] for name in NAMES] == [{}, {}, {}]
     for name, job in jobs():
         writes = {"pull-requests": "write"} if name == "preview.preview" else {}
         assert job["permissions"] in ({"contents": "read", **writes}, {}), name
@@ -94,6 +95,15 @@ def test_actions_are_pinned_to_commits_and_leave_no_credentials() -> None:
         assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", each["uses"]), name
         if each["uses"].startswith("actions/checkout@"):
             assert each["with"]["persist-credentials"] is False, name
+
+
+def test_the_main_branch_is_tested_with_all_that_there_is() -> None:
+    document: dict[Any, Any] = workflow("main")
+    on = document["on"] if "on" in document else document[True]
+    assert on == {"push": {"branches": ["main"]}}
+    (job,) = document["jobs"].values()
+    assert job["steps"][-1]["run"].endswith(" make test")
+    assert "secrets." not in str(job)
 
 
 def test_what_others_left_on_a_runner_is_not_run_beside_secrets() -> None:

@@ -1,5 +1,6 @@
 # What a JVM says about its native memory, without a JDK: jcmd's protocol, in the Perl that Debian and Ubuntu images have.
-# Run inside the container, as the JVM's user:   kubectl exec -i POD -c taskmanager -- perl - < docs/native-memory.pl
+# Run inside the container, as the JVM's user:
+#   kubectl exec -i POD -c taskmanager -- perl - < components/flink/scripts/native-memory.pl
 # The argument is the JVM's process id, 1 by default.
 use strict;
 use warnings;
