@@ -36,7 +36,8 @@ class ContinuityArgs:
     cluster_id: pulumi.Input[str]
     storage_class: str | None
     access_mode: str
-    shared: Sequence[str]
+    places: Mapping[str, str]
+    named: Mapping[str, str]
     sizes: Mapping[str, int]
     zookeeper: str
     connection: PodConnection
@@ -53,7 +54,8 @@ class Continuity(Resource, module="platform", name="Continuity"):
             # No null: the engine would drop it, and find a difference each time.
             "storageClass": args.storage_class or "",
             "accessMode": args.access_mode,
-            "shared": list(args.shared),
+            "places": dict(args.places),
+            "named": dict(args.named),
             "sizes": dict(args.sizes),
             "zookeeper": args.zookeeper,
             "connection": args.connection.to_properties(),
@@ -125,6 +127,8 @@ def _asked(properties: Mapping[str, Any]) -> Asked:
         cluster_id=None if cluster_id == UNKNOWN else cluster_id,
         storage_class=properties["storageClass"] or None,
         access_mode=properties["accessMode"],
-        shared=tuple(properties["shared"]),
-        sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},  # state of before has none
+        # State of earlier versions has none of these.
+        places=dict(properties.get("places", {})),
+        named=dict(properties.get("named", {})),
+        sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},
     )
