@@ -125,7 +125,7 @@ def _savepoint_on_stop(scene: Scene, ledger: Ledger) -> None:
     count = f"find {_DATA}/savepoints -name _metadata | wc -l"
     before = int(_in_volume(scene, count))
     ledger.send(_RECORDS)
-    scene.apply(configuration={})
+    scene.apply(configuration={"metrics.latency.interval": "2 min"})
     if int(_in_volume(scene, count)) <= before:
         raise LocalError("no savepoint was taken")
 
