@@ -120,11 +120,11 @@ class ContinuityProvider(Provider):
 
 def _asked(properties: Mapping[str, Any]) -> Asked:
     """What the properties ask for; the engine hands numbers over as floats."""
-    cluster_id = properties["clusterId"]
+    cluster_id = properties["clusterId"]  # the SDK hands a value that is not known yet over as an object of its own
     return Asked(
         members=int(properties["members"]),
         brokers=int(properties["brokers"]),
-        cluster_id=None if cluster_id == UNKNOWN else cluster_id,
+        cluster_id=cluster_id if isinstance(cluster_id, str) and cluster_id != UNKNOWN else None,
         storage_class=properties["storageClass"] or None,
         access_mode=properties["accessMode"],
         # State of earlier versions has none of these.

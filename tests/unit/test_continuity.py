@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 from components import dynamic
@@ -165,12 +166,16 @@ def test_fewer_brokers_are_refused_as_long_as_topics_lie_there(provider: Continu
     assert "could not be asked" in refused(provider, stored(brokers=5), brokers=3)["brokers"]
 
 
-@pytest.mark.parametrize("made", [UNKNOWN, "new"])
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(UNKNOWN, "a new one"), (Unknown(), "a new one"), ("new", "new")],
+    ids=["word", "object", "known"],
+)
 def test_another_cluster_id_than_the_running_one_is_refused(
-    provider: ContinuityProvider, cluster: Cluster, made: str
+    provider: ContinuityProvider, cluster: Cluster, made: object, name: str
 ) -> None:
     reason = refused(provider, {}, clusterId=made)["clusterId"]
-    assert "Kafka here has the cluster id abc" in reason
+    assert f"Kafka here has the cluster id abc, and this stack's state knows {name}: " in reason
     assert "pulumi import random:index/randomId:RandomId kafka-cluster-id -- abc" in reason
     assert "docs/runbook.md, Lost Pulumi state" in reason
     assert refused(provider, {}, clusterId="abc") == {}
