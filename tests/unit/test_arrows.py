@@ -21,7 +21,8 @@ ARROWS = {
     "cli": {"local", "console", "stacks", "policies", "components"},
     "bench": {"cli", "local", "console", "stacks", "policies", "components"},
     "examples": {"components"},
-    "tests": {"bench", "cli", "local", "console", "stacks", "policies", "components"},
+    "provider": {"components"},
+    "tests": {"bench", "cli", "local", "console", "stacks", "policies", "provider", "components"},
     "__main__": {"stacks"},
 }
 PULUMI = ("pulumi", "pulumi_kubernetes", "pulumi_random")
@@ -119,6 +120,8 @@ def test_every_package_has_its_arrows() -> None:
         ("cli.platform", "tests.waiting"),
         ("examples.program.__main__", "stacks.models"),
         ("components.base", "examples.program.__main__"),
+        ("provider.resources", "stacks.models"),
+        ("stacks.environment", "provider.resources"),
         ("bench.common.cluster", "tests.waiting"),
         ("__main__", "cli.platform"),
     ],

@@ -57,3 +57,10 @@ def test_the_library_asks_for_what_it_is_tested_with() -> None:
     imported = {name for text in files for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)}
     distributed = {name for name in pins if {name.replace("-", "_"), {"pyyaml": "yaml"}.get(name)} & imported}
     assert distributed == asked.keys()
+
+
+def test_the_provider_runs_with_the_plug_ins_that_there_are() -> None:
+    lines = (ROOT / "provider" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(_versions("requirements.in"))
+    wanted = [f"{name}=={pins[name]}" for name in ("pulumi-kubernetes", "pulumi-random")]
+    assert [line for line in lines if not line.startswith("#")] == ["-e ..", *wanted]
