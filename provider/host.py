@@ -10,7 +10,7 @@ from pulumi.provider import ConstructResult
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
-from provider.inputs import described
+from provider.inputs import described, refused
 from provider.resources import COMPONENTS, PACKAGE, TAKES
 
 _PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
@@ -32,8 +32,10 @@ class Components(ComponentProvider):
         try:
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
+            if isinstance(error.inner, InputPropertiesError):
+                raise error.inner from None
             if isinstance(error.inner, ValueError):
-                raise InputPropertiesError(f"{resource_type} {name}: {error.inner}") from None
+                raise refused({"": str(error.inner)}) from None
             raise
 
 

@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import pulumi
+from pulumi.errors import InputPropertiesError
 from pydantic import JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -36,20 +37,30 @@ def typed(model: type[Section]) -> type:
 
 
 def read(model: type[Model], given: Mapping[str, Any]) -> Model:
-    """The settings in what the engine hands over. Raises ValueError with a line for each problem."""
+    """The settings in what the engine hands over. Raises InputPropertiesError with each problem."""
     if late := [key for key, value in given.items() if isinstance(value, pulumi.Output)]:
-        raise ValueError(f"{', '.join(late)}: not known before the update: give plain values, no outputs of resources")
+        raise refused(
+            dict.fromkeys(late, "is not known before the update: give a plain value, no output of a resource")
+        )
     try:
         return model.model_validate_json(json.dumps(_whole(given)))
     except ValidationError as error:
-        raise ValueError("\n".join(map(_told, error.errors()))) from None
+        raise refused(dict(map(_told, error.errors()))) from None
 
 
-def _told(problem: ErrorDetails) -> str:
-    """A problem that a model found, behind the key that it is about."""
+def refused(problems: Mapping[str, str]) -> InputPropertiesError:
+    """What the engine shows of inputs that are wrong, {key: problem}: without a traceback."""
+    told = [f"{key}: {problem}" if key else problem for key, problem in problems.items()]
+    return InputPropertiesError(
+        "; ".join(told), [{"property_path": key, "reason": problem} for key, problem in problems.items()]
+    )
+
+
+def _told(problem: ErrorDetails) -> tuple[str, str]:
+    """The key that a problem is about, and the problem."""
     raised = problem.get("ctx", {}).get("error")
     below = [raised.key] if isinstance(raised, SectionError) else []
-    return f"{'.'.join([*map(str, problem['loc']), *below])}: {raised or problem['msg']}"
+    return ".".join([*map(str, problem["loc"]), *below]), str(raised or problem["msg"])
 
 
 def described(schema: str, takes: Mapping[str, type[Section]]) -> str:

@@ -87,7 +87,7 @@ def python(work: Workspace, target: Target, tmp_path: Path) -> Generator[Program
 
 @pytest.fixture
 def other_language(work: Workspace, target: Target, tmp_path: Path) -> Generator[Program]:
-    """The example in YAML beside a provider that is installed already: Pulumi would do that from a registry."""
+    """The example in YAML, and a provider whose packages are there: `pulumi install` gets them from a registry."""
     directory, _ = ensure_tools([yaml_host()])
     for name in ("components", "pyproject.toml", "state-record"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -95,11 +95,6 @@ def other_language(work: Workspace, target: Target, tmp_path: Path) -> Generator
     (tmp_path / "provider" / ".venv").symlink_to(ROOT / ".venv")
     made = Program(directory=tmp_path / "examples" / "yaml", bin=work.bin, host=directory)
     shutil.copytree(ROOT / "examples" / "yaml", made.directory)
-    file = made.directory / "Pulumi.yaml"
-    document = read_file(file)
-    path = document.pop("packages")["streaming"]
-    document["plugins"] = {"providers": [{"name": "streaming", "path": path}]}
-    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     at, settings = prove.kube(target)
     with brought_up(made, target) as ready:
         ready.pulumi("config", "set", "--secret", "kubernetes:kubeconfig", stdin=at.kubeconfig.read_text())

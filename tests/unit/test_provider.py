@@ -132,7 +132,7 @@ def test_the_example_in_yaml_is_what_the_provider_takes() -> None:
 @pytest.mark.parametrize(
     ("kind", "inputs", "text"),
     [
-        ("Topic", {**TOPIC, "partitions": 0.0}, "orders: partitions: "),
+        ("Topic", {**TOPIC, "partitions": 0.0}, "partitions: "),
         ("Topic", {**TOPIC, "partitions": 1.5}, "partitions: "),
         ("Topic", {**TOPIC, "config": {"retention.ms": "1"}}, "config.retention.ms: '1' has a key of its own"),
         ("FlinkCluster", {**CLUSTER, "taskManagers": {"min": 4.0, "max": 3.0}}, "taskManagers.min: 4 is above max, 3"),
@@ -145,12 +145,19 @@ def test_what_the_models_refuse_is_told_by_the_key_without_a_traceback(
 ) -> None:
     with pytest.raises(InputPropertiesError) as caught:
         construct(kind, inputs)
-    assert text in str(caught.value)
+    assert text in caught.value.message
+    assert caught.value.errors, "the SDK fails on none"
     assert created_before(caught.value) == []
 
 
+def test_what_the_component_refuses_has_no_traceback_either() -> None:
+    with pytest.raises(InputPropertiesError, match="46 characters; at most 45 fit") as caught:
+        construct("FlinkCluster", CLUSTER, "a" * 46)
+    assert caught.value.errors
+
+
 def test_values_that_come_late_are_refused_by_name() -> None:
-    with pytest.raises(InputPropertiesError, match="image: not known before the update"):
+    with pytest.raises(InputPropertiesError, match="image: is not known before the update"):
         record(
             lambda: Components().construct(
                 "orders", "streaming:index:FlinkCluster", {**CLUSTER, "image": pulumi.Output.from_input("a:1")}
