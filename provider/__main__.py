@@ -1,4 +1,4 @@
-"""What Pulumi starts as the provider, in this folder."""
+"""The program that Pulumi starts as the provider."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a component takes, as Pulumi's SDK reads it: classes with plain annotations, made from the settings models.
+"""Classes with plain annotations, made from the settings models: Pulumi's SDK reads in them what a component takes.
 
 The SDK knows texts, numbers, booleans, lists, mappings and classes of these. It knows no unions, no bounds and no
 aliases. So each model has a class beside it with its name, whose keys are those of stack files: what arrives is what
@@ -38,7 +38,7 @@ def typed(model: type[Section]) -> type:
 
 def read(model: type[Model], given: Mapping[str, Any]) -> Model:
     """The settings in what the engine hands over. Raises InputPropertiesError with each problem."""
-    if late := [key for key, value in given.items() if isinstance(value, pulumi.Output)]:
+    if late := [key for key, value in given.items() if _is_late(value)]:
         raise refused(
             dict.fromkeys(late, "is not known before the update: give a plain value, no output of a resource")
         )
@@ -49,7 +49,7 @@ def read(model: type[Model], given: Mapping[str, Any]) -> Model:
 
 
 def refused(problems: Mapping[str, str]) -> InputPropertiesError:
-    """What the engine shows of inputs that are wrong, {key: problem}: without a traceback."""
+    """The error for inputs that are wrong, {key: problem}, which the engine shows without a traceback."""
     told = [f"{key}: {problem}" if key else problem for key, problem in problems.items()]
     return InputPropertiesError(
         "; ".join(told), [{"property_path": key, "reason": problem} for key, problem in problems.items()]
@@ -99,6 +99,15 @@ def _plain(annotation: Any) -> Any:
     elif isinstance(annotation, type) and issubclass(annotation, Section):
         plain = typed(annotation)
     return plain
+
+
+def _is_late(value: object) -> bool:
+    """Return whether there is an output of a resource in a value, at any depth."""
+    if isinstance(value, Mapping):
+        return any(_is_late(each) for each in cast("Mapping[str, object]", value).values())
+    if isinstance(value, list):
+        return any(_is_late(each) for each in cast("list[object]", value))
+    return isinstance(value, pulumi.Output)
 
 
 def _whole(value: object) -> object:

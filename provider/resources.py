@@ -27,7 +27,7 @@ STATE_RECORD = Path(__file__).resolve().parent.parent / "state-record" / "target
 Component = TypeVar("Component", bound=type[pulumi.ComponentResource])
 
 TAKES: dict[str, type[Section]] = {}
-"""What each component takes, by its name."""
+"""The models of the components' inputs, by the name of the component."""
 COMPONENTS: list[type[pulumi.ComponentResource]] = []
 
 
@@ -84,11 +84,11 @@ class FlinkClusterInputs(FlinkClusterSettings):
 
 
 class RunningJobInputs(Section):
-    """Whose job should run."""
+    """The Flink cluster whose job should run."""
 
     namespace: Namespace
     cluster: ObjectName
-    """The Flink cluster."""
+    """Its name."""
     credentials: str | None = None
     """Where the kubeconfig comes from, as for a topic."""
 

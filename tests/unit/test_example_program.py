@@ -89,7 +89,7 @@ def test_it_uses_the_library_alone_and_is_short() -> None:
 
 
 def test_the_library_installs_with_every_file_that_it_reads(tmp_path: Path) -> None:
-    """What pip installs has the scripts, too, and nothing of the project beside `components`."""
+    """The wheel has the scripts of the pods, too, and nothing of the project beside `components`."""
     source = tmp_path / "source"
     copied = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "components", "pyproject.toml"]
     listed = subprocess.run(copied, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -47,7 +47,7 @@ def test_nothing_is_installed_but_what_is_pinned() -> None:
 
 
 def test_the_library_asks_for_what_it_is_tested_with() -> None:
-    """From the pinned version on, below the next major one: what `components` imports, as pip installs it."""
+    """Each package that `components` imports has bounds: from the pinned version to below the next major one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = {canonicalize_name(each.name): each for each in map(Requirement, project["dependencies"])}
     pins = dict(_versions("requirements.in"))

@@ -156,13 +156,15 @@ def test_what_the_component_refuses_has_no_traceback_either() -> None:
     assert caught.value.errors
 
 
-def test_values_that_come_late_are_refused_by_name() -> None:
-    with pytest.raises(InputPropertiesError, match="image: is not known before the update"):
-        record(
-            lambda: Components().construct(
-                "orders", "streaming:index:FlinkCluster", {**CLUSTER, "image": pulumi.Output.from_input("a:1")}
-            )
-        )
+@pytest.mark.parametrize("key", ["image", "pod"])
+def test_values_that_come_late_are_refused_by_name(key: str) -> None:
+    def program() -> None:
+        late = pulumi.Output.from_input("a:1")
+        inputs = {**CLUSTER, key: late if key == "image" else {"imagePullSecrets": [late]}}
+        Components().construct("orders", "streaming:index:FlinkCluster", inputs)
+
+    with pytest.raises(InputPropertiesError, match=f"^{key}: is not known before the update"):
+        record(program)
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
