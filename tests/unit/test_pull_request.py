@@ -65,6 +65,10 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("README.md", []),
         ("docs/runbook.md", []),
         ("tests/unit/test_stacks.py", []),
+        ("examples/program/__main__.py", []),
+        ("provider/resources.py", []),
+        ("provider/schema.json", []),
+        ("pyproject.toml", []),
         ("", []),
     ],
 )
