@@ -1,8 +1,7 @@
-"""The tools of the project, pinned, and the ways to get each.
+"""The tools of the project, each at its version in versions.py, and the ways to get each.
 
-Versions belong together: the Pulumi SDKs in requirements.in match the plug-ins here. Checksums of downloads are not
-written down: each is verified against the file that its publisher serves beside it, which finds a broken download and
-no bad publisher. What is built from Go modules is held to the go.sum in the checkout.
+Checksums of downloads are not written down: each is verified against the file that its publisher serves beside it,
+which finds a broken download and no bad publisher. What is built from Go modules is held to the go.sum in the checkout.
 """
 
 import hashlib
@@ -15,16 +14,18 @@ from pathlib import Path
 from console.paths import ROOT, cache, lock
 from console.progress import LocalError, run, step
 from local.install import GO_ENVIRONMENT, Download, Tool, ensure, go_build
-
-PULUMI = "3.246.0"
-PULUMI_KUBERNETES = "4.25.0"
-PULUMI_RANDOM = "4.21.4"
-KUBERNETES = "1.34.4"
-ETCD = "3.6.7"
-COREDNS = "1.12.4"
-METRICS_SERVER = "0.9.0"
-LOCAL_PATH_PROVISIONER = "0.0.30"
-ACTIONLINT = "1.7.12"
+from versions import (
+    ACTIONLINT,
+    COREDNS,
+    ETCD,
+    KUBERNETES,
+    LOCAL_PATH_PROVISIONER,
+    METRICS_SERVER,
+    PULUMI,
+    PULUMI_KUBERNETES,
+    PULUMI_LANGUAGE_HOST,
+    PULUMI_RANDOM,
+)
 
 _SYSTEM = platform.system().lower()
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -41,7 +42,7 @@ def _build_pulumi(out: Path) -> None:
     go_build("pulumi", out, {"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"}, {variable: f"v{PULUMI}"})
     # The newest language host that is published as a module of its own; it serves newer engines and SDKs.
     host = "github.com/pulumi/pulumi/sdk/python/cmd/pulumi-language-python/v3"
-    go_build("pulumi-language-python", out, {"pulumi-language-python": host}, {variable: "v3.192.0"})
+    go_build("pulumi-language-python", out, {"pulumi-language-python": host}, {variable: f"v{PULUMI_LANGUAGE_HOST}"})
     sdk = run(
         ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
         cwd=ROOT / "local" / "modules" / "pulumi-language-python",

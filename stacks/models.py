@@ -20,6 +20,7 @@ from components.logging.settings import LoggingSettings
 from components.names import PROJECT
 from components.settings import Image, Namespace, Section, SectionError
 from components.zookeeper.settings import ZooKeeperSettings
+from versions import FLINK_IMAGE, KAFKA_IMAGE, ZOOKEEPER_IMAGE
 
 
 class ClusterSettings(Section):
@@ -38,9 +39,9 @@ class ImageSettings(Section):
     """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar."""
 
     registry: Registry | None = None
-    flink: Image = "flink:2.3.0-java17"
-    kafka: Image = "apache/kafka:4.1.0"
-    zookeeper: Image = "zookeeper:3.9.4"
+    flink: Image = FLINK_IMAGE
+    kafka: Image = KAFKA_IMAGE
+    zookeeper: Image = ZOOKEEPER_IMAGE
 
 
 class StorageSettings(Section):

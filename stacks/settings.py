@@ -18,11 +18,11 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
 from components.flink.settings import FlinkClusterSettings
-from components.logging.settings import COLLECTOR_IMAGE
 from components.names import PROJECT
 from stacks.files import numbers, read_file
 from stacks.models import ClusterSettings, EnvironmentSettings, Settings
 from stacks.problems import SettingsError, explain, shown, wants_number
+from versions import COLLECTOR_IMAGE
 
 __all__ = [
     "OVERLAY",

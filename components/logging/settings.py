@@ -70,7 +70,6 @@ DESTINATIONS: Mapping[Agent, tuple[str, ...]] = {
     "fluentd": tuple(DestinationSettings.model_fields),
     "opentelemetryCollector": tuple(EXPORTERS),
 }
-COLLECTOR_IMAGE = "otel/opentelemetry-collector-contrib:0.145.0"
 # Peaks were measured in bench/logging; see docs/logging.md.
 _MEMORY_MIB: Mapping[Agent, int] = {"fluentd": 256, "opentelemetryCollector": 192}
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from console.progress import LocalError, step
 from local.images import store
-from local.images.recipes import HERE, Image, fingerprint, home
+from local.images.recipes import FOLDERS, HERE, Image, fingerprint, home
 
 FILE = HERE / "contract.yaml"
-JOB = "a job's image"  # the entry for every image that has none of its own
+JOB = "job"  # the entry for every image that has no folder of its own
 SECONDS = 180  # for one command: seconds on an idle machine, and patience with a busy one
 
 
@@ -29,14 +29,13 @@ class Contract(BaseModel):
 
 
 def load() -> Mapping[str, Contract]:
-    """Read ``contract.yaml``."""
+    """Read ``contract.yaml``: the contract of each folder."""
     return {name: Contract.model_validate(entry) for name, entry in yaml.safe_load(FILE.read_text()).items()}
 
 
 def of(image: Image) -> Contract:
     """The contract of an image."""
-    contracts = load()
-    return contracts.get(image.name, contracts[JOB])
+    return load()[FOLDERS.get(image.name, JOB)]
 
 
 def fulfilled(image: Image) -> bool:

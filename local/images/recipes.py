@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from console.paths import cache
+from versions import COLLECTOR_IMAGE, FLINK_IMAGE, KAFKA_IMAGE, ZOOKEEPER_IMAGE
 
 HERE = Path(__file__).parent
 PULLED = "pulled"  # stands where the key of a recipe would, in the file name of an archive that was pulled
@@ -16,10 +17,10 @@ PULLED = "pulled"  # stands where the key of a recipe would, in the file name of
 # Each image and the folder that says how to build it. "base" and "job" are folders of the same kind, for what the
 # others stand on and for a job on top of Flink.
 FOLDERS = {
-    "flink:2.3.0-java17": "flink",
-    "apache/kafka:4.1.0": "kafka",
-    "zookeeper:3.9.4": "zookeeper",
-    "otel/opentelemetry-collector-contrib:0.145.0": "collector",
+    FLINK_IMAGE: "flink",
+    KAFKA_IMAGE: "kafka",
+    ZOOKEEPER_IMAGE: "zookeeper",
+    COLLECTOR_IMAGE: "collector",
     "localhost/pause:1": "pause",
 }
 BARE = ("collector", "pause")  # one program each, and no base below it

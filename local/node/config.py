@@ -8,11 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from versions import ZOOKEEPER_IMAGE
+
 PODS = "10.244.0.0/16"  # all three lie inside the node's network namespace and never meet the machine's networks
 SERVICES = "10.96.0.0/16"
 DNS = "169.254.20.10"  # an extra address of lo: CoreDNS runs beside the kubelet, pods reach it through the bridge
 PAUSE_IMAGE = "localhost/pause:1"
-HELPER_IMAGE = "zookeeper:3.9.4"  # makes and removes the directories of volumes: any image that has a shell
+HELPER_IMAGE = ZOOKEEPER_IMAGE  # makes and removes the directories of volumes: any image that has a shell
 
 
 @dataclass(frozen=True, kw_only=True)

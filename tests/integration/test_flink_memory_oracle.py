@@ -29,6 +29,7 @@ from components.flink.memory import (
 )
 from tests import flink_memory
 from tests.integration.oracle import Oracle, Refused, decode, encode, running
+from versions import FLINK_IMAGE
 
 SPEC = FlinkConfigurationSpec(
     namespace="dev",
@@ -80,7 +81,7 @@ class FlinkOracle(Oracle):
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkOracle]:
     jars = re.compile(r"opt/flink/(lib/flink-dist-[\d.]+\.jar|bin/bash-java-utils\.jar)")
     source = Path(__file__).parent / "FlinkOracle.java"
-    with running(source, "flink:2.3.0-java17", jars, tmp_path_factory.mktemp("flink")) as process:
+    with running(source, FLINK_IMAGE, jars, tmp_path_factory.mktemp("flink")) as process:
         yield FlinkOracle(process)
 
 

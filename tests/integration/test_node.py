@@ -19,8 +19,9 @@ from local.images import ensure
 from local.node import lifecycle
 from local.node.config import PAUSE_IMAGE, Layout
 from tests.waiting import eventually
+from versions import ZOOKEEPER_IMAGE
 
-IMAGE = "zookeeper:3.9.4"  # any image that is on the node and has a shell
+IMAGE = ZOOKEEPER_IMAGE  # any image that is on the node and has a shell
 
 
 def _pod(name: str, command: str, *, memory: str = "64Mi", **spec: object) -> dict[str, Any]:

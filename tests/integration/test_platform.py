@@ -21,6 +21,7 @@ from local.node import lifecycle
 from local.node.config import Layout
 from stacks.settings import merge
 from tests.waiting import eventually
+from versions import ZOOKEEPER_IMAGE
 
 OWN = "mine"  # a user's Flink cluster beside the platform's own
 
@@ -105,7 +106,7 @@ def test_the_deployer_of_dev_has_no_rights_elsewhere(dev: Kube) -> None:
 
 
 def test_pod_security_refuses_a_privileged_pod(admin: Kube) -> None:
-    container = {"name": "main", "image": "zookeeper:3.9.4", "securityContext": {"privileged": True}}
+    container = {"name": "main", "image": ZOOKEEPER_IMAGE, "securityContext": {"privileged": True}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bad"}, "spec": {"containers": [container]}}
     with pytest.raises(LocalError, match='violates PodSecurity "restricted'):
         dataclasses.replace(admin, namespace="dev").run("apply", "-f", "-", stdin=json.dumps(pod))

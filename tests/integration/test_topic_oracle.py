@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.kafka.topic_rules import CONFIGS, config_problems
 from tests.integration.oracle import Oracle, Refused, encode, running
+from versions import KAFKA_IMAGE
 
 NUMBERS = st.integers(-(2**65), 2**65) | st.integers(-140000, 140000) | st.integers(-3, 24)
 EDGES = st.sampled_from([2**31 - 1, 2**31, 2**63 - 1, 2**63, -(2**31), 1048575, 1048576, 131072, -131072])
@@ -29,7 +30,7 @@ MORE = re.compile(r"(-[0-9]+|-0\.0|\.5|1L|٣|nan|inf| *|delete,delete)")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     source = Path(__file__).parent / "KafkaOracle.java"
     jars = re.compile(r"opt/kafka/libs/[^/]+\.jar")
-    with running(source, "apache/kafka:4.1.0", jars, tmp_path_factory.mktemp("kafka")) as process:
+    with running(source, KAFKA_IMAGE, jars, tmp_path_factory.mktemp("kafka")) as process:
         yield Oracle(process)
 
 

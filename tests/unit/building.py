@@ -16,6 +16,7 @@ from components.logging.sidecar import LogSidecarArgs
 from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from components.zookeeper.settings import ZooKeeperSettings
 from tests.unit.recording import Recording, record
+from versions import KAFKA_IMAGE, ZOOKEEPER_IMAGE
 
 CLUSTER_ID = "-bcdefghijklmnopqrstuv"
 SERVER = "https://10.0.0.1:6443"
@@ -30,7 +31,7 @@ LEASES = "0123abcd"  # what the random provider adds
 def zookeeper(name: str = "zookeeper", *, protect: bool = False, **settings: Any) -> Recording:
     args = ZooKeeperArgs(
         namespace="dev",
-        image="zookeeper:3.9.4",
+        image=ZOOKEEPER_IMAGE,
         settings=ZooKeeperSettings.model_validate(settings),
         storage=StorageArgs(storage_class=None, protect=protect),
     )
@@ -40,7 +41,7 @@ def zookeeper(name: str = "zookeeper", *, protect: bool = False, **settings: Any
 def kafka(name: str = "kafka", *, protect: bool = False, **settings: Any) -> Recording:
     args = KafkaClusterArgs(
         namespace="dev",
-        image="apache/kafka:4.1.0",
+        image=KAFKA_IMAGE,
         cluster_id=CLUSTER_ID,
         settings=KafkaSettings.model_validate(settings),
         storage=StorageArgs(storage_class="fast", protect=protect),

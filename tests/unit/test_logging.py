@@ -28,6 +28,7 @@ from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse
 from tests.unit import building
 from tests.unit.recording import Recording, record
 from tests.waiting import eventually
+from versions import COLLECTOR_IMAGE
 
 COLLECTOR = "opentelemetryCollector"
 VOLUMES = {"to-volume": "/mnt/to-volume"}
@@ -149,7 +150,7 @@ def test_the_image_of_fluentd_is_named_by_what_it_is_built_from() -> None:
         r"registry\.example/streaming-platform/fluentd:[0-9a-f]{16}", log_image(environment(**registry))
     )
     given = environment(**{"streaming-platform:logging": {"agent": COLLECTOR}})
-    assert log_image(given) == "otel/opentelemetry-collector-contrib:0.145.0"
+    assert log_image(given) == COLLECTOR_IMAGE
     assert log_image(environment(**{"streaming-platform:logging": {"image": "mine:1"}})) == "mine:1"
 
 

@@ -47,6 +47,7 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("jobs/README.md", []),
         ("__main__.py", ALL),
         ("requirements.txt", ALL),
+        ("versions.py", ALL),
         ("requirements.in", []),
         ("images/fluentd/Dockerfile", ENVIRONMENTS),
         ("images/fluentd/another", ENVIRONMENTS),
