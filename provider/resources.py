@@ -1,12 +1,12 @@
 """The components of the provider: thin, each makes one of the library with what it was given.
 
-Their types are `streaming:index:<Name>`, as the SDK knows no other module. What is below them has the library's own
-type, such as `streaming:flink:FlinkCluster`, and its own names: a move from Python to another language changes URNs.
+Their types are `streaming:index:<Name>`, as the SDK knows no other module. Below each is the library's component with
+its own type, such as `streaming:flink:FlinkCluster`: a move from Python to another language changes URNs.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pulumi
 from pydantic import Field
@@ -48,7 +48,7 @@ class KafkaPods(Section):
 
     namespace: Namespace
     stateful_set: ObjectName = "kafka"
-    brokers: int = KafkaSettings.model_fields["brokers"].default
+    brokers: Annotated[int, Field(ge=1, le=99)] = KafkaSettings.model_fields["brokers"].default
     """How many pods it has."""
     admin_port: Port = KafkaSettings.model_fields["admin_port"].default
     """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""
