@@ -6,7 +6,7 @@ from typing import Any
 
 from cli import job
 from cli.kube import Kube, field
-from components.last_words import last_words
+from components.last_words import last_words, previous_log
 from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
 
@@ -163,17 +163,17 @@ def _of_container(at: Kube, part: str, pod: str, status: Mapping[str, Any]) -> F
         return Fault(part=part, where=where, reason=reason, text=text, command=command)
     how = f"{field(ended, 'reason', default='ended')}, exit code {field(ended, 'exitCode', default='unknown')}"
     # The message is the log's last 2 KiB, which a JVM may fill with how it stopped.
-    told = last_words(previous_log(at, pod, container) or field(ended, "message", default=""))
+    told = last_words(last_log(at, pod, container) or field(ended, "message", default=""))
     text = f"{where}: {reason or 'it ended'} after {restarts} restarts ({how}){f': {told}' if told else ''}"
     command = f"kubectl -n {at.namespace} logs {pod} -c {container} --previous"
     return Fault(part=part, where=where, reason=reason or UNREADY, text=text, command=command, restarts=restarts)
 
 
-def previous_log(at: Kube, pod: str, container: str) -> str:
+def last_log(at: Kube, pod: str, container: str) -> str:
     """The end of the log of a container's process before this one; nothing if it is gone."""
     try:
-        return at.run("logs", pod, "-c", container, "--previous", "--tail=300")
-    except LocalError:  # it is gone already: then there is nothing to tell
+        return previous_log(at.run, pod, container)
+    except LocalError:
         return ""
 
 

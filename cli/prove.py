@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from cli.kube import Kube
 from cli.platform import Target, deployer_kubeconfig, workspace
 from cli.waiting import until_it_runs
+from components.flink.directories import DATA_DIR
 from components.kafka.admin import PodConnection, forward
 from console.progress import LocalError, say, step
 from stacks.settings import EnvironmentSettings
@@ -93,7 +94,7 @@ def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
     """Write payloads, send claims that name them, and read results and dead letters from where they ended before."""
     run_id = uuid.uuid4().hex[:8]
     sizes = [64 + 7 * n for n in range(PAYLOADS)]
-    directory = f"/flink-data/payloads/{run_id}"
+    directory = f"{DATA_DIR}/payloads/{run_id}"
     write_payloads(at, CLUSTER, directory, sizes)
     connection = connection_of(settings)
     try:
@@ -130,8 +131,12 @@ def connection_of(settings: EnvironmentSettings) -> PodConnection:
 
 def claim(run_id: str, directory: str, n: int) -> tuple[str, str]:
     """Key and value of the n-th record."""
-    key = f"{run_id}-{n}"
-    return key, json.dumps({"id": key, "location": f"file://{directory}/{n % PAYLOADS}", "name": f"claim {n}"})
+    return message(f"{run_id}-{n}", f"file://{directory}/{n % PAYLOADS}", f"claim {n}")
+
+
+def message(key: str, location: str, name: str) -> tuple[str, str]:
+    """Key and value of the record of a claim, whose payload is at a location."""
+    return key, json.dumps({"id": key, "location": location, "name": name})
 
 
 def write_payloads(at: Kube, cluster: str, directory: str, sizes: Sequence[int]) -> None:

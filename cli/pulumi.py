@@ -146,9 +146,9 @@ class Workspace:
         self._recover(stack)
         return runs.start(words, state=self.state, stack=stack, environment=self.environment(stack), quiet=True)
 
-    def exported(self, stack: str) -> dict[str, Any]:
-        """The stack's whole state, secrets in the clear: for use, not for show."""
-        words = ["pulumi", "stack", "export", "--stack", stack, "--show-secrets"]
+    def exported(self, stack: str, *, in_the_clear: bool = True) -> dict[str, Any]:
+        """The stack's whole state, with secrets in the clear (for use, not for show) or as they are stored."""
+        words = ["pulumi", "stack", "export", "--stack", stack, *(["--show-secrets"] if in_the_clear else [])]
         return json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
 
     def _recover(self, stack: str) -> None:
@@ -163,28 +163,21 @@ class Workspace:
         as asked for. What they changed or deleted is read from the cluster, as the state has it as it was before: an
         update to just that would change nothing.
         """
-        deployment = self._export(stack)["deployment"]
-        pending = deployment.get("pending_operations")
+        state = self.exported(stack, in_the_clear=False)
+        pending = state["deployment"].get("pending_operations")
         if not pending:
             return
         names = sorted(f"{each['type']} {each['resource']['urn'].rsplit('::', 1)[-1]}" for each in pending)
         warn(f"{stack}: interrupted before, and tried again where it is still asked for: {', '.join(names)}")
-        there = {each["urn"] for each in deployment["resources"]}
+        there = {each["urn"] for each in state["deployment"]["resources"]}
         if changed := sorted({each["resource"]["urn"] for each in pending} & there):
             targets = [word for urn in changed for word in ("--target", urn)]
             with step(f"{stack}: reading from the cluster what that changed"):
                 self.capture("refresh", stack, "--yes", "--clear-pending-creates", *targets)
-        rest = self._export(stack)
-        rest["deployment"].pop("pending_operations", None)
-        run(
-            ["pulumi", "stack", "import", "--stack", stack],
-            cwd=ROOT,
-            env=self.environment(stack),
-            stdin=json.dumps(rest),
-        )
-
-    def _export(self, stack: str) -> dict[str, Any]:
-        return json.loads(run(["pulumi", "stack", "export", "--stack", stack], cwd=ROOT, env=self.environment(stack)))
+            state = self.exported(stack, in_the_clear=False)
+        state["deployment"].pop("pending_operations", None)
+        words = ["pulumi", "stack", "import", "--stack", stack]
+        run(words, cwd=ROOT, env=self.environment(stack), stdin=json.dumps(state))
 
     def capture(self, command: str, stack: str, *options: str) -> str:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""

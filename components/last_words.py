@@ -1,14 +1,21 @@
 """The one line of a log that says why a process ended."""
 
 import re
+from collections.abc import Callable
 
 from components.secrets.mask import masked
 
 _LENGTH = 300
+_LOG_LINES = 300  # a JVM fills some with how it stopped
 _FRAME = re.compile(r"^\s+at |^\s*\.\.\. \d+ (more|common frames omitted)|^\s*$")
 _CAUSE = re.compile(r"Caused by: ")
 _ERROR = re.compile(r"\b(ERROR|FATAL|error|Error|[A-Za-z]*Exception)\b")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[,.]?\d*\S*\s+")
+
+
+def previous_log(kubectl: Callable[..., str], pod: str, container: str) -> str:
+    """The end of the log of a container's process before this one. `kubectl` runs a command and returns its output."""
+    return kubectl("logs", pod, "--container", container, "--previous", "--tail", str(_LOG_LINES))
 
 
 def last_words(text: str) -> str:

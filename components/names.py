@@ -30,6 +30,11 @@ def check_name(name: str, limit: int = DNS_LABEL) -> str:
     return name
 
 
+def state_claim(cluster: str) -> str:
+    """The claim that the pods of a Flink cluster share for the state of its job."""
+    return f"{cluster}-data"
+
+
 def image_version(image: str) -> str:
     """What stands in the label `app.kubernetes.io/version`: the image's tag, else the start of its digest.
 

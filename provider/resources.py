@@ -6,7 +6,7 @@ its own type, such as `streaming:flink:FlinkCluster`: a move from Python to anot
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import pulumi
 from pydantic import Field
@@ -17,7 +17,7 @@ from components.flink import cluster, running
 from components.flink.settings import FlinkClusterSettings
 from components.kafka import topic
 from components.kafka.admin import PodConnection
-from components.kafka.settings import KafkaSettings, TopicName, TopicSettings
+from components.kafka.settings import Brokers, KafkaSettings, TopicName, TopicSettings
 from components.settings import Image, Namespace, Port, Section
 from provider.inputs import read, typed
 
@@ -48,7 +48,7 @@ class KafkaPods(Section):
 
     namespace: Namespace
     stateful_set: ObjectName = "kafka"
-    brokers: Annotated[int, Field(ge=1, le=99)] = KafkaSettings.model_fields["brokers"].default
+    brokers: Brokers = KafkaSettings.model_fields["brokers"].default
     """How many pods it has."""
     admin_port: Port = KafkaSettings.model_fields["admin_port"].default
     """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""

@@ -16,6 +16,7 @@ from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
 from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
+from components.names import state_claim
 from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
 
@@ -190,7 +191,7 @@ def _sizes(settings: EnvironmentSettings) -> Mapping[str, int]:
     members = {f"data-{_ZOOKEEPER}-{n}": settings.zookeeper.storage_mib for n in range(settings.zookeeper.members)}
     brokers = {f"data-{_KAFKA}-{n}": settings.kafka.storage_mib for n in range(settings.kafka.brokers)}
     clusters = settings.flink.clusters.items()
-    return members | brokers | {f"{name}-data": each.storage_mib for name, each in clusters if each.s3 is None}
+    return members | brokers | {state_claim(name): each.storage_mib for name, each in clusters if each.s3 is None}
 
 
 def _credentials(settings: EnvironmentSettings) -> str:

@@ -18,6 +18,7 @@ from bench.common.program import add_target, positive, program, verdict
 from bench.common.topics import BROKER_TIME
 from cli import prove
 from cli.platform import Target
+from components.flink.directories import DATA_DIR
 from components.kafka.admin import forward
 from console.paths import ROOT
 from console.progress import LocalError, say
@@ -81,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
     target = Target(arguments.name, arguments.context)
     with bench_cluster(target, CLUSTER, autoscaled=True) as added, ExitStack() as stack:
         added.apply(_cluster(most), _TOPICS)
-        directory = f"/flink-data/payloads/{CLUSTER}"
+        directory = f"{DATA_DIR}/payloads/{CLUSTER}"
         prove.write_payloads(added.at, CLUSTER, directory, [_PAYLOAD_BYTES] * prove.PAYLOADS)
         bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
         flink = stack.enter_context(Flink(added.at, CLUSTER))

@@ -1,6 +1,5 @@
 """Load: records at an even rate, from a process of its own, so that nothing a harness does makes it stumble."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -88,7 +87,7 @@ def _produce(work: _Work, stop: Event, sending: Event, stall: Any) -> None:
         with stall.get_lock():
             stall.value = max(stall.value, late)
         for _ in range(n, due):
-            key, value = _claim(work.run, work.directory, n)
+            key, value = prove.claim(work.run, work.directory, n)
             producer.produce(work.topic, value, key)
             n += 1
         producer.poll(0)
@@ -98,9 +97,3 @@ def _produce(work: _Work, stop: Event, sending: Event, stall: Any) -> None:
             start = time.monotonic() - n / work.rate
         time.sleep(BATCH_SECONDS)
     producer.flush(5)
-
-
-def _claim(run: str, directory: str, n: int) -> tuple[str, str]:
-    key = f"{run}-{n}"
-    location = f"file://{directory}/{n % prove.PAYLOADS}"
-    return key, json.dumps({"id": key, "location": location, "name": f"claim {n}"})

@@ -8,12 +8,13 @@ from typing import Any
 
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, Pod, wait_for
+from components.flink.directories import DATA_DIR
 from console.progress import LocalError, say, step
 
 CLUSTER = "loglines"
 TRACES_EVERY = 500
 AGENT = "logs"  # the sidecar's container
-_DIRECTORY = f"/flink-data/{CLUSTER}"
+_DIRECTORY = f"{DATA_DIR}/{CLUSTER}"
 _START_SECONDS = 240.0
 _PER_LINE_BYTES = 120  # of the layout, beside the text
 

@@ -13,6 +13,7 @@ import yaml
 from bench.common.claims import CHECKPOINT_SECONDS
 from bench.common.program import add_target, positive, program, verdict
 from bench.rescale.settings import EIGHT_SECONDS, EIGHT_SECONDS_EVENTS, GUARANTEES, SETTINGS
+from components.flink.directories import DATA_DIR
 from console.paths import ROOT
 from console.progress import LocalError, say
 
@@ -120,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
         network = Network(target, added.at)
         network.mend()
         connection = prove.connection_of(added.settings)
-        directory = f"/flink-data/payloads/{CLUSTER}"
+        directory = f"{DATA_DIR}/payloads/{CLUSTER}"
         for setting, overlay in compared.items():
             say(f"\n  setting {setting}")
             added.apply(cluster(overlay, arguments.guarantee), TOPICS)

@@ -22,7 +22,8 @@ for file in /proc/[0-9]*/comm; do
   if [ "$name" = java ] && [ "$pid" != 1 ] && kill -0 "$pid"; then
     micros=$((${EPOCHREALTIME/./} + 200000))
     {
-      while ((${EPOCHREALTIME/./} < micros)); do read -rt 0.001 <> <(:); done
+      sleep 0.19
+      while ((${EPOCHREALTIME/./} < micros)); do :; done
       kill -"$1" "$pid"
       [ -z "$2" ] || { sleep "$2"; kill -CONT "$pid"; }
     } >/dev/null 2>&1 <&- &

@@ -22,6 +22,7 @@ from bench.state.scene import CLUSTER, SINK, SOURCE, Scene
 from cli import prove
 from cli.platform import Target
 from cli.waiting import until_it_runs
+from components.flink.directories import DATA_DIR
 from components.kafka.admin import forward
 from console.progress import LocalError, say
 
@@ -30,7 +31,6 @@ _SILENT_SECONDS = 12.0  # two checkpoints: results are committed with them
 # A new ensemble refuses clients that saw later transactions of the old one. Those of TaskManagers give up after their
 # session's 60 s; the process ends after 5 min without a JobManager (taskmanager.registration.timeout), and starts anew.
 _NEW_ENSEMBLE_SECONDS = 420.0
-_DATA = "/flink-data"
 
 
 def _upgrade(scene: Scene, ledger: Ledger) -> None:
@@ -97,7 +97,7 @@ def _job_managers_lost(scene: Scene, ledger: Ledger) -> None:
     """All JobManagers die at once, and, on a volume, an old checkpoint's time is made the newest."""
     ledger.send(_RECORDS)
     if not scene.on_s3:
-        old = f"{_DATA}/checkpoints/{'0' * 32}/chk-1"
+        old = f"{DATA_DIR}/checkpoints/{'0' * 32}/chk-1"
         _in_volume(scene, f"mkdir -p {old} && touch {old}/_metadata")
     scene.replace_job_managers()
 
@@ -105,16 +105,16 @@ def _job_managers_lost(scene: Scene, ledger: Ledger) -> None:
 def _unreadable(scene: Scene, ledger: Ledger) -> None:
     """The record cannot be listed: the job does not start, and does when it can."""
     ledger.send(_RECORDS)
-    _in_volume(scene, f"chmod 333 {_DATA}/record")
+    _in_volume(scene, f"chmod 333 {DATA_DIR}/record")
     scene.replace_job_managers()
     wait_for("why", lambda: next((w for w in scene.why() if "cannot be read" in w), None), 120)
-    _in_volume(scene, f"chmod 755 {_DATA}/record")
+    _in_volume(scene, f"chmod 755 {DATA_DIR}/record")
 
 
 def _missing(scene: Scene, ledger: Ledger) -> None:
     """A state to start from that is not there, and a version whose main method fails: both say so, and lose nothing."""
     ledger.send(_RECORDS)
-    root = scene.settings["s3"]["path"] if scene.on_s3 else f"file://{_DATA}"
+    root = scene.settings["s3"]["path"] if scene.on_s3 else f"file://{DATA_DIR}"
     nowhere = f"{root}/savepoints/savepoint-none"
     say(f"    said: {scene.apply_in_vain('no completed savepoint', restoreFrom=nowhere)}")
     arguments = [*scene.cluster()["arguments"], "--no-such-argument", "1"]
@@ -125,7 +125,7 @@ def _missing(scene: Scene, ledger: Ledger) -> None:
 def _savepoint_on_stop(scene: Scene, ledger: Ledger) -> None:
     """An upgrade of a cluster that is to take a savepoint each time: it is there afterwards."""
     scene.apply(jobManager={"savepointOnStop": True})
-    count = f"find {_DATA}/savepoints -name _metadata | wc -l"
+    count = f"find {DATA_DIR}/savepoints -name _metadata | wc -l"
     before = int(_in_volume(scene, count))
     ledger.send(_RECORDS)
     scene.apply(configuration={"metrics.latency.interval": "2 min"})

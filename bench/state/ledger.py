@@ -40,11 +40,9 @@ class Ledger:
         first = self._sent
         self._sent += records
         self._waiting += records
-        claims = (self._claim(f"{self._run}-{n}") for n in range(first, self._sent))
+        keys = (f"{self._run}-{n}" for n in range(first, self._sent))
+        claims = (prove.message(key, _PAYLOAD, key) for key in keys)
         prove.send(self.bootstrap, self.source, claims)
-
-    def _claim(self, key: str) -> tuple[str, str]:
-        return key, json.dumps({"id": key, "location": _PAYLOAD, "name": key})
 
     def results(self) -> list[dict[str, Any]]:
         """The results since the claims were sent that are waited for."""

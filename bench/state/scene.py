@@ -12,7 +12,7 @@ from typing import Any
 from bench.common.claims import claims
 from bench.common.cluster import BenchCluster
 from bench.common.flink import Flink, wait_for
-from cli.health import previous_log
+from cli.health import last_log
 from components.flink.cluster import job_id
 from components.flink.directories import SCRIPTS_DIR
 from components.flink.status import why_not
@@ -96,7 +96,7 @@ class Scene:
                 if "running" in status.get("state", {}):
                     told.append(self._ready(pod))
                 if "terminated" in {**status.get("state", {}), **status.get("lastState", {})}:
-                    told.append(last_words(previous_log(self.flink.at, pod, "jobmanager")))
+                    told.append(last_words(last_log(self.flink.at, pod, "jobmanager")))
         return told
 
     def _ready(self, pod: str) -> str:

@@ -21,6 +21,7 @@ from bench.common.topics import BROKER_TIME, Offsets, Reader
 from cli import prove
 from cli.kube import field
 from cli.platform import Target
+from components.flink.directories import DATA_DIR
 from components.kafka.admin import forward
 from console.progress import LocalError, say
 
@@ -106,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
     problems: list[str] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
         added.apply(_cluster(0, high_availability), _TOPICS)
-        directory = f"/flink-data/payloads/{CLUSTER}"
+        directory = f"{DATA_DIR}/payloads/{CLUSTER}"
         prove.write_payloads(added.at, CLUSTER, directory, [64 + 7 * n for n in range(prove.PAYLOADS)])
         bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
         flink = stack.enter_context(Flink(added.at, CLUSTER))

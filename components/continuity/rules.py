@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from components.names import state_claim
+
 _RUNBOOK = "docs/runbook.md"
 _MOVE = "docs/s3-checkpoints.md, Move a cluster's state"
 
@@ -30,7 +32,7 @@ class Asked:
     @property
     def shared(self) -> tuple[str, ...]:
         """The claims that many pods mount, those of Flink clusters: the access mode is theirs."""
-        return tuple(_claim_of(cluster) for cluster, place in self.places.items() if not place)
+        return tuple(state_claim(cluster) for cluster, place in self.places.items() if not place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ def problems(
 def _places(asked: Asked, state: Asked | None, found: Found | None) -> Iterator[str]:
     """The Flink clusters that would leave their state behind, and begin from nothing in another place."""
     claims = {claim.name for claim in found.claims} if found else set[str]()
-    left = {cluster: "" for cluster in asked.places if _claim_of(cluster) in claims}
+    left = {cluster: "" for cluster in asked.places if state_claim(cluster) in claims}
     before = {**left, **(state.places if state else {})}
     for cluster, after in asked.places.items():
         named = asked.named.get(cluster)
@@ -127,11 +129,7 @@ def _places(asked: Asked, state: Asked | None, found: Found | None) -> Iterator[
 
 
 def _place(cluster: str, path: str) -> str:
-    return f"in {path}" if path else f"on the volume {_claim_of(cluster)}"
-
-
-def _claim_of(cluster: str) -> str:
-    return f"{cluster}-data"
+    return f"in {path}" if path else f"on the volume {state_claim(cluster)}"
 
 
 def _size(claim: Claim, asked: Asked, stuck: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from components.flink.log4j import Layout, log4j_console
 from components.flink.pod_settings import PodSettings
 from components.flink.pods import JOB_MANAGER_PORTS, FlinkPods, scripts
 from components.flink.settings import FlinkClusterSettings
-from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version
+from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version, state_claim
 
 _LEASE_OVER = json.dumps(
     {
@@ -89,7 +89,7 @@ class FlinkCluster(pulumi.ComponentResource):
             config_map=f"{name}-config",
             scripts=f"{name}-scripts",
             library=f"{name}-library",
-            claim=None if args.settings.s3 else f"{name}-data",
+            claim=None if args.settings.s3 else state_claim(name),
             job_id=job_id(args.namespace, name),
             rest_address=f"{self.service}:{REST_PORT}",
             leases=leases,

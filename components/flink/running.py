@@ -22,13 +22,12 @@ from pulumi.dynamic import (
 
 from components.dynamic import Provider, ToldError, say_once, stored, told
 from components.flink.status import ENDED_STATES, STAYS_ENDED, why_not
-from components.last_words import last_words
+from components.last_words import last_words, previous_log
 from components.reach import Kubectl, UnreachableError, kubeconfig_of, kubectl
 
 LIMIT_SECONDS = 300.0  # as long as `make up` waits
 _VAIN_SECONDS = 20.0  # for what waiting alone does not end: a JobManager may be about to start the job again
 _LOOK_SECONDS = 2.0
-_LOG_LINES = 300  # a JVM fills some with how it stopped
 _ENDED = (*ENDED_STATES, STAYS_ENDED)
 
 
@@ -147,12 +146,13 @@ def _reasons(at: Kubectl, pods: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for pod in pods:
         name, role = pod["metadata"]["name"], pod["metadata"]["labels"]["app.kubernetes.io/component"]
         for status in pod.get("status", {}).get("containerStatuses", []):
-            waiting, failed = status["state"].get("waiting", {}), _failure(at, name, status)
+            waiting = status["state"].get("waiting", {})
             if waiting.get("reason"):
-                yield ": ".join(filter(None, [f"pod {name}", waiting["reason"], failed or waiting.get("message")]))
+                why = _failure(at, name, status) or waiting.get("message")
+                yield ": ".join(filter(None, [f"pod {name}", waiting["reason"], why]))
             elif role == status["name"] == "jobmanager" and "running" in status["state"]:
                 with suppress(UnreachableError):  # it is just going
-                    yield "; ".join(filter(None, [why_not(at, name), failed]))
+                    yield "; ".join(filter(None, [why_not(at, name), _failure(at, name, status)]))
 
 
 def _failure(at: Kubectl, pod: str, status: Mapping[str, Any]) -> str:
@@ -161,7 +161,7 @@ def _failure(at: Kubectl, pod: str, status: Mapping[str, Any]) -> str:
     if ended.get("exitCode", 0) == 0:
         return ""
     try:
-        log = at("logs", pod, "--container", container, "--previous", "--tail", str(_LOG_LINES))
+        log = previous_log(at, pod, container)
     except UnreachableError:  # the log is gone
         log = ended.get("message", "")
     return f"{container} ended before: {last_words(log)}"

@@ -19,6 +19,7 @@ def _topic_name(name: str) -> str:
     return name
 
 
+Brokers = Annotated[int, Field(ge=1, le=99)]
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 
 
@@ -68,7 +69,7 @@ class TopicSettings(Section):
 class KafkaSettings(Section):
     """The Kafka cluster and its topics."""
 
-    brokers: Annotated[int, Field(ge=1, le=99)] = 3
+    brokers: Brokers = 3
     """One or two brokers have one controller, three or more have three; brokers cannot move between the two later."""
     memory_mib: Annotated[int, Field(ge=512, le=1048576)] = 2048
     """Memory limit of a broker, in MiB; half of it is heap, most of the rest page cache."""
