@@ -11,6 +11,8 @@ CLI = .venv/bin/python -m cli
 NAME ?= local
 CONTEXT ?=
 STACK ?= dev
+# Each file of a stack makes it known.
+STACKS := $(patsubst stacks/Pulumi.%.yaml,%,$(sort $(wildcard stacks/Pulumi.*.yaml)))
 LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
@@ -22,6 +24,7 @@ help: ## this list
 	@echo
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
+	@echo "  STACK=<stack>           one of: $(STACKS) (default: dev)"
 	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
 up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
@@ -33,7 +36,7 @@ prove: .venv ## send 10,000 records through the platform and check that each com
 status: .venv ## what runs, how it scales, how to reach it
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" status
 
-preview: .venv ## what `pulumi up` would change: STACK=dev|test|ops|cluster
+preview: .venv ## what `pulumi up` would change: STACK=...
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"
 
 destroy: .venv ## delete what a stack made: STACK=...; protected data is refused
