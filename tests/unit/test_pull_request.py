@@ -49,6 +49,7 @@ ENVIRONMENTS = [name for name, kind in kinds(ROOT).items() if kind == "environme
         ("requirements.txt", ALL),
         ("versions.py", ALL),
         ("requirements.in", []),
+        ("requirements-dev.txt", []),
         ("images/fluentd/Dockerfile", ENVIRONMENTS),
         ("images/fluentd/another", ENVIRONMENTS),
         ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
