@@ -67,8 +67,9 @@ check: dev ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
 .PHONY: generate
-generate: .venv ## write what the code determines: stacks/schema.json, docs/settings.md, docs/policies.md
-	@for each in stacks.settings:stacks/schema.json stacks.reference:docs/settings.md policies.docs:docs/policies.md; do \
+generate: .venv ## write what the code determines: stacks/schema.json, provider/schema.json, docs/settings.md, docs/policies.md
+	@for each in stacks.settings:stacks/schema.json provider.host:provider/schema.json stacks.reference:docs/settings.md \
+	  policies.docs:docs/policies.md; do \
 	  .venv/bin/python -m "$${each%%:*}" >"$${each#*:}.new" && mv "$${each#*:}.new" "$${each#*:}" || \
 	    { rm -f "$${each#*:}.new"; exit 1; }; done
 

@@ -66,12 +66,14 @@ def workloads(settings: EnvironmentSettings) -> list[Workload]:
 
 
 def faults(at: Kube, settings: EnvironmentSettings) -> list[Fault]:
-    """What should run and does not. A job is asked for once its pods are there."""
+    """What should run and does not. A job is asked for where nothing else says why it does not run."""
     found = of_workloads(at, settings)
-    broken = {fault.part for fault in found}
     for name in settings.flink.clusters:
-        if f"Flink {name}" not in broken and (fault := of_job(at, name)):
-            found.append(fault)
+        own = [fault for fault in found if fault.part == f"Flink {name}"]
+        # JobManagers are ready while their job runs: it says more than their number.
+        unready = [fault for fault in own if fault.where == f"{name}-jobmanager" and fault.reason == UNREADY]
+        if (unready or not own) and (fault := of_job(at, name)):
+            found = [each for each in found if each not in unready] + [fault]
     return found
 
 

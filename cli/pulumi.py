@@ -17,7 +17,7 @@ from cli.preview.events import Preview
 from cli.waiting import told
 from cli.watch import Watch, watching
 from console.paths import NAME, ROOT, lock, private, state, write
-from console.progress import LocalError, run, say, warn
+from console.progress import LocalError, run, say, step, warn
 from stacks.bounds import policy_options
 from stacks.settings import OVERLAY, ClusterSettings, EnvironmentSettings, how_back, load_file, read_file
 
@@ -161,16 +161,31 @@ class Workspace:
         """Forget operations that an interrupted run did not end, of which Pulumi would warn for ever.
 
         What they made is taken over when it is made again: objects under our one field manager, topics when they are
-        as asked for. What they changed or deleted is still in the state.
+        as asked for. What they changed or deleted is read from the cluster, as the state has it as it was before: an
+        update to just that would change nothing.
         """
-        words = ["pulumi", "stack", "export", "--stack", stack]
-        exported = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))
-        pending = exported["deployment"].pop("pending_operations", None)
-        if pending:
-            names = sorted(f"{each['type']} {each['resource']['urn'].rsplit('::', 1)[-1]}" for each in pending)
-            warn(f"{stack}: interrupted before, and tried again where it is still asked for: {', '.join(names)}")
-            words = ["pulumi", "stack", "import", "--stack", stack]
-            run(words, cwd=ROOT, env=self.environment(stack), stdin=json.dumps(exported))
+        deployment = self._export(stack)["deployment"]
+        pending = deployment.get("pending_operations")
+        if not pending:
+            return
+        names = sorted(f"{each['type']} {each['resource']['urn'].rsplit('::', 1)[-1]}" for each in pending)
+        warn(f"{stack}: interrupted before, and tried again where it is still asked for: {', '.join(names)}")
+        there = {each["urn"] for each in deployment["resources"]}
+        if changed := sorted({each["resource"]["urn"] for each in pending} & there):
+            targets = [word for urn in changed for word in ("--target", urn)]
+            with step(f"{stack}: reading from the cluster what that changed"):
+                self.capture("refresh", stack, "--yes", "--clear-pending-creates", *targets)
+        rest = self._export(stack)
+        rest["deployment"].pop("pending_operations", None)
+        run(
+            ["pulumi", "stack", "import", "--stack", stack],
+            cwd=ROOT,
+            env=self.environment(stack),
+            stdin=json.dumps(rest),
+        )
+
+    def _export(self, stack: str) -> dict[str, Any]:
+        return json.loads(run(["pulumi", "stack", "export", "--stack", stack], cwd=ROOT, env=self.environment(stack)))
 
     def capture(self, command: str, stack: str, *options: str) -> str:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""

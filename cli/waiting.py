@@ -53,10 +53,11 @@ class Patience:
         return fault.restarts - seen >= _CRASHES_SEEN or seen >= _CRASHES_BEFORE
 
 
-def until_it_runs(at: Kube, settings: EnvironmentSettings) -> None:
+def until_it_runs(at: Kube, settings: EnvironmentSettings, limit_seconds: float | None = None) -> None:
     """Wait until all of an environment runs. Raises LocalError with what does not, as soon as waiting is of no use."""
     patience = Patience()
-    deadline = time.monotonic() + LIMIT_SECONDS
+    limit = LIMIT_SECONDS if limit_seconds is None else limit_seconds
+    deadline = time.monotonic() + limit
     with step("waiting until ZooKeeper, Kafka and all Flink clusters run") as waiting:
         good = 0
         while True:
@@ -69,7 +70,7 @@ def until_it_runs(at: Kube, settings: EnvironmentSettings) -> None:
             if given_up := patience.given_up(faults, now):
                 raise LocalError(told(given_up))
             if faults and now > deadline:
-                raise LocalError(f"not up within {LIMIT_SECONDS} s:\n{told(faults)}")
+                raise LocalError(f"not up within {limit:.0f} s:\n{told(faults)}")
             time.sleep(_LOOK_SECONDS)
 
 

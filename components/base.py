@@ -28,8 +28,8 @@ _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 class StorageArgs:
     """Where volume claims come from: a StorageClass (the cluster's default if None), and whether they are protected."""
 
-    storage_class: str | None
-    protect: bool
+    storage_class: str | None = None
+    protect: bool = True
 
 
 def labels(*, name: str, instance: str, version: str, component: str) -> dict[str, str]:

@@ -102,9 +102,17 @@ def _kubernetes(program: str) -> Tool:
     )
 
 
+def _pulumi_archive() -> Download:
+    release = f"{_GITHUB}/pulumi/pulumi/releases/download/v{PULUMI}"
+    return Download(
+        url=f"{release}/pulumi-v{PULUMI}-{_SYSTEM}-{'x64' if _ARCH == 'amd64' else _ARCH}.tar.gz",
+        checksums=f"{release}/pulumi-{PULUMI}-checksums.txt",
+        member="pulumi",
+    )
+
+
 def client_tools() -> list[Tool]:
     """What every user needs: Pulumi with its Python host, policy analyzer and plug-ins, and kubectl."""
-    release = f"{_GITHUB}/pulumi/pulumi/releases/download/v{PULUMI}"
     return [
         Tool(
             name="pulumi",
@@ -119,11 +127,7 @@ def client_tools() -> list[Tool]:
             version_arguments=["version"],
             modules=["pulumi", "pulumi-language-python"],
             build=_build_pulumi,
-            download=Download(
-                url=f"{release}/pulumi-v{PULUMI}-{_SYSTEM}-{'x64' if _ARCH == 'amd64' else _ARCH}.tar.gz",
-                checksums=f"{release}/pulumi-{PULUMI}-checksums.txt",
-                member="pulumi",
-            ),
+            download=_pulumi_archive(),
         ),
         Tool(
             name="pulumi-resource-kubernetes",
@@ -203,6 +207,23 @@ def node_tools() -> list[Tool]:
             ),
         ),
     ]
+
+
+def yaml_host() -> Tool:
+    """Pulumi's language host for programs in YAML: the provider for other languages is tested with one."""
+    return Tool(
+        name="pulumi-language-yaml",
+        version=PULUMI,
+        programs=["pulumi-language-yaml"],
+        version_arguments=["--help"],  # it prints none: one on PATH may be any version, and is not taken
+        modules=["pulumi-language-yaml"],
+        build=lambda out: go_build(
+            "pulumi-language-yaml",
+            out,
+            {"pulumi-language-yaml": "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"},
+        ),
+        download=_pulumi_archive(),
+    )
 
 
 def actionlint() -> Tool:

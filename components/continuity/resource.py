@@ -36,7 +36,8 @@ class ContinuityArgs:
     cluster_id: pulumi.Input[str]
     storage_class: str | None
     access_mode: str
-    shared: Sequence[str]
+    places: Mapping[str, str]
+    named: Mapping[str, str]
     sizes: Mapping[str, int]
     zookeeper: str
     connection: PodConnection
@@ -53,7 +54,8 @@ class Continuity(Resource, module="platform", name="Continuity"):
             # No null: the engine would drop it, and find a difference each time.
             "storageClass": args.storage_class or "",
             "accessMode": args.access_mode,
-            "shared": list(args.shared),
+            "places": dict(args.places),
+            "named": dict(args.named),
             "sizes": dict(args.sizes),
             "zookeeper": args.zookeeper,
             "connection": args.connection.to_properties(),
@@ -118,13 +120,15 @@ class ContinuityProvider(Provider):
 
 def _asked(properties: Mapping[str, Any]) -> Asked:
     """What the properties ask for; the engine hands numbers over as floats."""
-    cluster_id = properties["clusterId"]
+    cluster_id = properties["clusterId"]  # the SDK hands a value that is not known yet over as an object of its own
     return Asked(
         members=int(properties["members"]),
         brokers=int(properties["brokers"]),
-        cluster_id=None if cluster_id == UNKNOWN else cluster_id,
+        cluster_id=cluster_id if isinstance(cluster_id, str) and cluster_id != UNKNOWN else None,
         storage_class=properties["storageClass"] or None,
         access_mode=properties["accessMode"],
-        shared=tuple(properties["shared"]),
-        sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},  # state of before has none
+        # State of earlier versions has none of these.
+        places=dict(properties.get("places", {})),
+        named=dict(properties.get("named", {})),
+        sizes={claim: int(mib) for claim, mib in properties.get("sizes", {}).items()},
     )

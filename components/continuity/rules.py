@@ -5,9 +5,10 @@ Each problem is a property of the resource (see resource.py) and a text that say
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _RUNBOOK = "docs/runbook.md"
+_MOVE = "docs/s3-checkpoints.md, Move a cluster's state"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,15 @@ class Asked:
     access_mode: str
     sizes: Mapping[str, int]
     """Each claim's name, and its size in MiB."""
-    shared: tuple[str, ...] = ()
-    """The claims that many pods mount, those of Flink clusters: the access mode is theirs."""
+    places: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Each Flink cluster's name, and where its state is: a path of S3, or empty for its own claim."""
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The Flink clusters whose settings name a state to go on from, and that state."""
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The claims that many pods mount, those of Flink clusters: the access mode is theirs."""
+        return tuple(_claim_of(cluster) for cluster, place in self.places.items() if not place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,7 @@ def problems(
         yield "brokers", text
     if found and found.cluster_id and (text := _cluster_id_problem(asked, state, found.cluster_id)):
         yield "clusterId", text
+    yield from (("places", text) for text in _places(asked, state, found))
     sizes = {setting: text for claim in (found.claims if found else ()) for setting, text in _size(claim, asked, stuck)}
     yield from (("sizes", text) for text in sizes.values())
     for claim in found.claims if found else ():
@@ -98,6 +107,31 @@ def problems(
             yield "storageClass", _claim_problem(claim, "class", claim.storage_class, asked.storage_class)
         if claim.name in asked.shared and asked.access_mode not in claim.access_modes:
             yield "accessMode", _claim_problem(claim, "accessMode", ", ".join(claim.access_modes), asked.access_mode)
+
+
+def _places(asked: Asked, state: Asked | None, found: Found | None) -> Iterator[str]:
+    """The Flink clusters that would leave their state behind, and begin from nothing in another place."""
+    claims = {claim.name for claim in found.claims} if found else set[str]()
+    left = {cluster: "" for cluster in asked.places if _claim_of(cluster) in claims}
+    before = {**left, **(state.places if state else {})}
+    for cluster, after in asked.places.items():
+        named = asked.named.get(cluster)
+        newly = named is not None and not (state and state.named.get(cluster) == named)  # it is asked for once
+        if newly or before.get(cluster, after) == after:
+            continue
+        yield (
+            f"flink.clusters.{cluster}.s3: its state is {_place(cluster, before[cluster])}, and the job would begin "
+            f"from nothing {_place(cluster, after)}. Keep the state where it is, or copy it and name what to go on "
+            f"from: restoreFrom ({_MOVE})"
+        )
+
+
+def _place(cluster: str, path: str) -> str:
+    return f"in {path}" if path else f"on the volume {_claim_of(cluster)}"
+
+
+def _claim_of(cluster: str) -> str:
+    return f"{cluster}-data"
 
 
 def _size(claim: Claim, asked: Asked, stuck: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -33,19 +33,19 @@ _LEASE_OVER = json.dumps(
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkClusterArgs:
-    """`image` has Flink, and the job in /opt/flink/usrlib; `zookeeper` is `host:port[,host:port...]`.
+    """`image` has Flink, and the job in /opt/flink/usrlib: by default that of the settings.
 
-    `access_mode` is that of the one claim that all pods share. `log_layout` is what Flink writes: lines, or one JSON
-    document for each event. `state_record` is the jar that state-record/ makes. `additions` come into the pods of both
-    roles, after what `settings.pod` says.
+    `zookeeper` is `host:port[,host:port...]`. `access_mode` is that of the one claim that all pods share. `log_layout`
+    is what Flink writes: lines, or one JSON document for each event. `state_record` is the jar that state-record/
+    makes. `additions` come into the pods of both roles, after what `settings.pod` says.
     """
 
     namespace: str
-    image: str
+    image: str | None = None
     zookeeper: str
     settings: FlinkClusterSettings
-    access_mode: str
-    storage: StorageArgs
+    access_mode: str = "ReadWriteOnce"
+    storage: StorageArgs = field(default_factory=StorageArgs)
     state_record: bytes
     log_layout: Layout = "text"
     additions: PodAdditions = field(default_factory=PodAdditions)
@@ -54,8 +54,8 @@ class FlinkClusterArgs:
 class FlinkCluster(pulumi.ComponentResource):
     """JobManagers with high availability, TaskManagers, and their autoscaler.
 
-    Raises ValueError for a name that Flink does not take, FlinkMemoryError and FlinkConfigurationError for settings
-    that Flink or the platform refuses.
+    Raises ValueError for a name that Flink does not take and where no image is given, FlinkMemoryError and
+    FlinkConfigurationError for settings that Flink or the platform refuses.
     """
 
     service: str
@@ -69,9 +69,12 @@ class FlinkCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FlinkClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name, FLINK_CLUSTER)
-        configuration, version = _configuration(name, args)
+        image = args.image or args.settings.image
+        if image is None:
+            raise ValueError(f"Flink cluster {name}: no image is given: name one in `image`, or in the settings")
+        configuration, version = _configuration(name, image, args)
         super().__init__("streaming:flink:FlinkCluster", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._image, self._args = name, image, args
         self.service = self.job_manager = f"{name}-jobmanager"
         self.task_manager = f"{name}-taskmanager"
         self.rest_port = REST_PORT
@@ -81,7 +84,7 @@ class FlinkCluster(pulumi.ComponentResource):
         programs = scripts()
         leases = _lease_id(name, version, self) if kubernetes else None
         pods = FlinkPods(
-            image=args.image,
+            image=image,
             account=LEADER_ACCOUNT if kubernetes else f"{name}-flink",
             config_map=f"{name}-config",
             scripts=f"{name}-scripts",
@@ -149,9 +152,7 @@ class FlinkCluster(pulumi.ComponentResource):
         )
 
     def _children(self, component: str) -> Children:
-        all_labels = labels(
-            name="flink", instance=self._name, version=image_version(self._args.image), component=component
-        )
+        all_labels = labels(name="flink", instance=self._name, version=image_version(self._image), component=component)
         return Children(parent=self, namespace=self._args.namespace, labels=all_labels)
 
     def _deployment(
@@ -185,7 +186,7 @@ def job_id(namespace: str, cluster: str) -> str:
     return hashlib.sha256(f"{namespace}/{cluster}/".encode()).hexdigest()[:32]
 
 
-def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], str]:
+def _configuration(name: str, image: str, args: FlinkClusterArgs) -> tuple[dict[str, str], str]:
     """What goes into config.yaml, and the version of the job.
 
     Processes of two versions do not work together: each version has a place of its own where it finds its leader.
@@ -196,7 +197,7 @@ def _configuration(name: str, args: FlinkClusterArgs) -> tuple[dict[str, str], s
     )
     # Of the pods only what a main method may read.
     surroundings = settings.pod.model_dump_json(include={"env", "volumes", "volume_mounts"})
-    words = (args.image, settings.main_class, surroundings, *settings.arguments)
+    words = (image, settings.main_class, surroundings, *settings.arguments)
     version = checksum({"config.yaml": render(configuration), "job": "\0".join(words)})
     place = f"{configuration['high-availability.cluster-id']}/{version}"
     return {**configuration, "high-availability.cluster-id": place}, version

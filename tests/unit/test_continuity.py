@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 from components import dynamic
@@ -31,11 +32,13 @@ ARGS = ContinuityArgs(
     cluster_id="abc",
     storage_class=None,
     access_mode="ReadWriteOnce",
-    shared=["claims-data"],
+    places={"claims": ""},
+    named={},
     sizes={"data-zookeeper-0": 1024, "data-kafka-0": 1024, "claims-data": 1024},
     zookeeper="zookeeper",
     connection=CONNECTION,
 )
+MOVED = {"places": {"claims": "s3://a/flink"}, "named": {"claims": "s3://a/flink/savepoint-1#1"}}
 PROPERTIES = record(lambda: Continuity("continuity", ARGS)).one("Continuity", "continuity").inputs
 PICKLED = base64.b64decode(PROPERTIES.pop("__provider"))
 
@@ -163,12 +166,16 @@ def test_fewer_brokers_are_refused_as_long_as_topics_lie_there(provider: Continu
     assert "could not be asked" in refused(provider, stored(brokers=5), brokers=3)["brokers"]
 
 
-@pytest.mark.parametrize("made", [UNKNOWN, "new"])
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(UNKNOWN, "a new one"), (Unknown(), "a new one"), ("new", "new")],
+    ids=["word", "object", "known"],
+)
 def test_another_cluster_id_than_the_running_one_is_refused(
-    provider: ContinuityProvider, cluster: Cluster, made: str
+    provider: ContinuityProvider, cluster: Cluster, made: object, name: str
 ) -> None:
     reason = refused(provider, {}, clusterId=made)["clusterId"]
-    assert "Kafka here has the cluster id abc" in reason
+    assert f"Kafka here has the cluster id abc, and this stack's state knows {name}: " in reason
     assert "pulumi import random:index/randomId:RandomId kafka-cluster-id -- abc" in reason
     assert "docs/runbook.md, Lost Pulumi state" in reason
     assert refused(provider, {}, clusterId="abc") == {}
@@ -176,7 +183,7 @@ def test_another_cluster_id_than_the_running_one_is_refused(
 
 def test_a_state_that_knows_its_id_puts_it_back(provider: ContinuityProvider, cluster: Cluster) -> None:
     cluster.found = replace(RUNNING, cluster_id="of somebody else")
-    assert refused(provider, stored(), accessMode="ReadWriteOnce", shared=[]) == {}
+    assert refused(provider, stored(), accessMode="ReadWriteOnce", **MOVED) == {}
 
 
 def test_another_class_is_refused_and_the_same_by_its_name_is_not(
@@ -194,7 +201,7 @@ def test_another_class_is_refused_and_the_same_by_its_name_is_not(
 def test_another_access_mode_is_refused_where_claims_are_shared(provider: ContinuityProvider, cluster: Cluster) -> None:
     reason = refused(provider, stored(), accessMode="ReadWriteMany")["accessMode"]
     assert reason.startswith("claims-data has accessMode ReadWriteOnce")
-    assert refused(provider, stored(), accessMode="ReadWriteMany", shared=[]) == {}
+    assert refused(provider, stored(), accessMode="ReadWriteMany", **MOVED) == {}
 
 
 def test_a_claim_that_cannot_become_what_is_asked_for_is_refused_with_its_setting(
@@ -209,6 +216,27 @@ def test_a_claim_that_cannot_become_what_is_asked_for_is_refused_with_its_settin
     assert "class standard cannot grow (forbidden): set 1024, or allow it there" in reason
     cluster.found = replace(RUNNING, claims=claims("data-kafka-0", storage_class="grows"))
     assert refused(provider, stored(), sizes=larger) == {}
+
+
+@pytest.mark.parametrize("olds", [{}, stored(), stored(named=MOVED["named"])])
+def test_a_cluster_does_not_leave_its_state_behind_unless_the_state_to_go_on_from_is_named(
+    provider: ContinuityProvider, cluster: Cluster, olds: dict[str, Any]
+) -> None:
+    named = olds.get("named", {})  # named before: that was for once
+    assert refused(provider, olds, places=MOVED["places"], named=named)["places"] == (
+        "flink.clusters.claims.s3: its state is on the volume claims-data, and the job would begin from nothing in "
+        "s3://a/flink. Keep the state where it is, or copy it and name what to go on from: restoreFrom "
+        "(docs/s3-checkpoints.md, Move a cluster's state)"
+    )
+    assert refused(provider, olds, **(MOVED | {"named": {"claims": "s3://a/flink/savepoint-1#2"}})) == {}
+
+
+def test_a_cluster_stays_in_its_bucket(provider: ContinuityProvider, cluster: Cluster) -> None:
+    cluster.found = replace(RUNNING, claims=())
+    reason = refused(provider, stored(places=MOVED["places"]), places={"claims": "s3://b"})["places"]
+    assert "its state is in s3://a/flink, and the job would begin from nothing in s3://b." in reason
+    assert "nothing on the volume claims-data." in refused(provider, stored(places=MOVED["places"]))["places"]
+    assert refused(provider, stored(places={}), places={"claims": "", "other": "s3://a"}) == {}
 
 
 def test_a_setting_of_many_claims_is_refused_once(provider: ContinuityProvider, cluster: Cluster) -> None:

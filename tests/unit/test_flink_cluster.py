@@ -424,6 +424,16 @@ def test_a_name_longer_than_flink_takes_is_refused() -> None:
         building.flink("c" * 46)
 
 
+def test_the_image_is_that_of_the_settings_unless_another_is_given(default: Recording) -> None:
+    args = replace(building.flink_args(), image=None)
+    taken = record(lambda: FlinkCluster("claims", args))
+    assert containers(taken) == containers(default)
+    of_a_jar = args.settings.model_copy(update={"image": None, "jar": "target/claims.jar"})
+    with pytest.raises(ValueError, match="claims: no image is given: name one in `image`") as caught:
+        record(lambda: FlinkCluster("claims", replace(args, settings=of_a_jar)))
+    assert created_before(caught.value) == []
+
+
 def test_what_flink_would_refuse_is_refused_before_anything_is_created() -> None:
     # Settings check this too; a component does not rely on where its arguments come from.
     args = building.flink_args()

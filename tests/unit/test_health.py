@@ -196,6 +196,15 @@ def test_a_job_that_does_not_run_is_a_fault_of_its_cluster(
     assert "128" not in job.look(cluster, "claims").text
 
 
+def test_an_ended_job_is_the_fault_where_its_job_managers_are_unready_because_of_it(
+    settings: EnvironmentSettings,
+) -> None:
+    unready = [_workload("Deployment", f"{name}-jobmanager", 2, 0) for name in settings.flink.clusters]
+    cluster = Cluster(_with(_whole(settings), *unready), jobs=[{"jid": "1", "state": "FINISHED"}])
+    found = health.faults(cluster, settings)
+    assert [(fault.reason, fault.text) for fault in found] == [(health.ENDED, "job FINISHED: it ended")] * len(unready)
+
+
 def test_a_job_that_fails_is_told_with_its_failure(settings: EnvironmentSettings) -> None:
     failure = "java.lang.Exception: recovery is suppressed\n\tat a.B\nCaused by: java.io.IOException: no disk\n"
     cluster = Cluster(_whole(settings), jobs=[{"jid": "1", "state": "RESTARTING"}], logs=failure)

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
@@ -93,3 +94,23 @@ def test_make_up_needs_nothing_of_the_tests() -> None:
 def test_targets_of_make_install_what_they_need(target: str, dev: bool) -> None:
     said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert ("-r requirements-dev.txt" in said) is dev
+
+
+def test_the_library_asks_for_what_it_is_tested_with() -> None:
+    """Each package that `components` imports has bounds: from the pinned version to below the next major one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {canonicalize_name(each.name): each for each in map(Requirement, project["dependencies"])}
+    pins = dict(_versions("requirements.in"))
+    bounds = {name: {each.operator: each.version for each in one.specifier} for name, one in asked.items()}
+    assert bounds == {name: {">=": pins[name], "<": str(int(pins[name].split(".")[0]) + 1)} for name in asked}
+    files = [file.read_text(encoding="utf-8") for file in (ROOT / "components").rglob("*.py")]
+    imported = {name for text in files for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)}
+    distributed = {name for name in pins if {name.replace("-", "_"), {"pyyaml": "yaml"}.get(name)} & imported}
+    assert distributed == asked.keys()
+
+
+def test_the_provider_runs_with_the_plug_ins_that_there_are() -> None:
+    lines = (ROOT / "provider" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(_versions("requirements.in"))
+    wanted = [f"{name}=={pins[name]}" for name in ("pulumi-kubernetes", "pulumi-random")]
+    assert [line for line in lines if not line.startswith("#")] == ["-e ..", *wanted]

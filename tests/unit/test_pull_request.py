@@ -69,6 +69,10 @@ ENVIRONMENTS = [name for name, kind in kinds(ROOT).items() if kind == "environme
         ("README.md", []),
         ("docs/runbook.md", []),
         ("tests/unit/test_stacks.py", []),
+        ("examples/program/__main__.py", []),
+        ("provider/resources.py", []),
+        ("provider/schema.json", []),
+        ("pyproject.toml", []),
         ("", []),
     ],
 )

@@ -150,7 +150,8 @@ def test_what_holds_data_is_touched_only_after_it_was_looked_at(dev: Recording) 
     looked = dev.one("Continuity", "continuity")
     for component in (*dev.all("ZooKeeperEnsemble"), *dev.all("KafkaCluster")):
         assert looked.urn in component.depends_on, component.name
-    assert looked.inputs["shared"] == ["claims-data", "other-data"]
+    assert looked.inputs["places"] == {"claims": "", "other": ""}
+    assert looked.inputs["named"] == {}
     assert (looked.inputs["members"], looked.inputs["brokers"]) == (3, 3)
     assert looked.inputs["clusterId"] == building.CLUSTER_ID
     sets = {each.name for each in dev.all("StatefulSet")}
