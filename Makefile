@@ -4,13 +4,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/streaming-platform
 # One virtual environment for each set of pins, outside the checkout: a second clone finds it ready.
-PINS := $(shell { cat requirements.txt; $(PYTHON) --version; } | sha256sum | cut -c1-12)
+PINS := $(shell { cat requirements.txt requirements-dev.txt; $(PYTHON) --version; } | sha256sum | cut -c1-12)
 VENV := $(CACHE)/venv-$(PINS)
 CLI = .venv/bin/python -m cli
 
 NAME ?= local
 CONTEXT ?=
 STACK ?= dev
+# Each file of a stack makes it known.
+STACKS := $(patsubst stacks/Pulumi.%.yaml,%,$(sort $(wildcard stacks/Pulumi.*.yaml)))
 LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
@@ -22,6 +24,7 @@ help: ## this list
 	@echo
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
+	@echo "  STACK=<stack>           one of: $(STACKS) (default: dev)"
 	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
 up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
@@ -33,7 +36,7 @@ prove: .venv ## send 10,000 records through the platform and check that each com
 status: .venv ## what runs, how it scales, how to reach it
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" status
 
-preview: .venv ## what `pulumi up` would change: STACK=dev|test|ops|cluster
+preview: .venv ## what `pulumi up` would change: STACK=...
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"
 
 destroy: .venv ## delete what a stack made: STACK=...; protected data is refused
@@ -60,7 +63,7 @@ env: .venv ## print the export lines for using pulumi and kubectl by hand: eval 
 test: check ## all tests, on a cluster of their own; LEVEL=unit|property|policy|integration for one level
 	@$(CLI) --name test test "$(LEVEL)"
 
-check: .venv ## lint, format and types
+check: dev ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
 .PHONY: generate
@@ -70,24 +73,30 @@ generate: .venv ## write what the code determines: stacks/schema.json, provider/
 	  .venv/bin/python -m "$${each%%:*}" >"$${each#*:}.new" && mv "$${each#*:}.new" "$${each#*:}" || \
 	    { rm -f "$${each#*:}.new"; exit 1; }; done
 
-bench-autoscaling: .venv ## a load step: how TaskManagers come, are used, and leave again (20 min)
+bench-autoscaling: dev ## a load step: how TaskManagers come, are used, and leave again (20 min)
 	@.venv/bin/python -m bench.autoscaling --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
-bench-rescale: .venv ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
+bench-rescale: dev ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
 	@.venv/bin/python -m bench.rescale --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
-bench-upgrades: .venv ## ten upgrades under load, one killed half-way: what is lost
+bench-upgrades: dev ## ten upgrades under load, one killed half-way: what is lost
 	@.venv/bin/python -m bench.upgrades --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
-bench-state: .venv ## act on a job as people do: what becomes of its state (15 min)
+bench-state: dev ## act on a job as people do: what becomes of its state (15 min)
 	@.venv/bin/python -m bench.state --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
-bench-logging: .venv ## what becomes of lines that a job logs, and what shipping them costs it
+bench-logging: dev ## what becomes of lines that a job logs, and what shipping them costs it
 	@.venv/bin/python -m bench.logging --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
-.venv: requirements.txt
+.venv: requirements.txt requirements-dev.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \
 	  echo "  Python packages: installing into $(VENV)" >&2; \
 	  rm -rf "$(VENV)" && mkdir -p "$(CACHE)" && $(PYTHON) -m venv "$(VENV)" && \
 	  "$(VENV)/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.txt && touch "$(VENV)/.done"; fi
 	@ln -sfn "$(VENV)" .venv
+
+.PHONY: dev
+dev: .venv ## add what tests, linters and bench/ need to the virtual environment
+	@if [ ! -e .venv/.dev ]; then \
+	  echo "  Python packages for tests, linters and bench/: installing" >&2; \
+	  .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt && touch .venv/.dev; fi

@@ -24,6 +24,8 @@ from local.jars import build_for
 from local.node import lifecycle
 from local.node.config import HELPER_IMAGE, PAUSE_IMAGE, Layout
 from local.tools import NODE_PACKAGES, client_tools, ensure_packages, ensure_tools, node_tools
+from stacks.bounds import policy_options
+from stacks.declared import without_stack
 from stacks.settings import FLUENTD_RECIPE, OVERLAY, EnvironmentSettings, flink_image, load_file, log_image
 
 DEFAULT_NAME = "local"
@@ -164,6 +166,7 @@ def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
 def apply(target: Target) -> bool:
     """Apply the stacks in order; return whether anything changed."""
     work = workspace(target)
+    _hint()
     changed = False
     for stack in STACKS:
         try:
@@ -176,6 +179,12 @@ def apply(target: Target) -> bool:
             changed = True
         changed |= _reset(target, work, stack)
     return changed
+
+
+def _hint() -> None:
+    """Name the environments that the stack `cluster` makes for nobody."""
+    for name in without_stack():
+        say(f"  environment {name}: no stack puts anything there yet; stacks/Pulumi.{name}.yaml makes one")
 
 
 def _watch(work: Workspace, stack: str) -> Watch | None:
@@ -230,7 +239,11 @@ def preview(target: Target, stack: str) -> None:
     Raises LocalError when it is refused.
     """
     work = workspace(target)
-    if stack != "cluster":
+    stack_file(stack)  # names the stacks there are
+    policy_options(stack)  # an environment that the cluster does not have ends here, before anything is built
+    if stack == "cluster":
+        _hint()
+    else:
         settings = work.settings(stack)
         build_for(settings.flink.jars)  # the names of job images follow from the jars
         preflight.check_change(work.bin / "kubectl", work.kubeconfig, settings)

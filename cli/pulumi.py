@@ -18,7 +18,7 @@ from cli.waiting import told
 from cli.watch import Watch, watching
 from console.paths import NAME, ROOT, lock, private, state, write
 from console.progress import LocalError, run, say, step, warn
-from policies.pack import policy_options
+from stacks.bounds import policy_options
 from stacks.settings import OVERLAY, ClusterSettings, EnvironmentSettings, how_back, load_file, read_file
 
 STACK_FILES = ROOT / "stacks"
@@ -50,7 +50,8 @@ def environment_settings(file: Path, over: Mapping[str, Any] | None = None) -> E
     """
     settings = load_file(file, over)
     if isinstance(settings, ClusterSettings):
-        raise LocalError(f"{file.name}: this stack holds no environment; name one of dev, test, ops")
+        others = [name for name in stack_names() if isinstance(load_file(stack_file(name)), EnvironmentSettings)]
+        raise LocalError(f"{file.name}: this stack holds no environment; name one of {', '.join(others) or 'none'}")
     return settings
 
 

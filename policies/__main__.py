@@ -1,7 +1,11 @@
-"""The policy pack. `pulumi preview --policy-pack policies --policy-pack-config policies/config/dev.json` runs it."""
+"""The policy pack. `pulumi preview --policy-pack policies` runs it.
+
+Bounds that a stack file has are read there, by the name of the stack. Levels are told by `--policy-pack-config`.
+"""
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from policies.engine import Judge
 from policies.pack import RULES
 from policies.rules import Rule
+from stacks.bounds import configured
 
-JUDGE = Judge()
+JUDGE = Judge(cache(configured))
 
 
 def policy(rule: Rule) -> Policy:
@@ -35,7 +40,9 @@ def policy(rule: Rule) -> Policy:
     def stack(args: StackValidationArgs, report: ReportViolation) -> None:
         JUDGE.stack(rule, args, report)
 
-    schema: Mapping[str, dict[str, Any]] = {name: setting.schema for name, setting in rule.settings.items()}
+    schema: Mapping[str, dict[str, Any]] = {
+        name: setting.schema for name, setting in rule.settings.items() if not setting.source
+    }
     options: dict[str, Any] = {
         "name": rule.id,
         "description": rule.description,

@@ -1,10 +1,8 @@
 """Prints docs/policies.md: python -m policies.docs > docs/policies.md"""
 
 from policies.admission import WORKLOADS
-from policies.pack import RULES, configuration
-from policies.rules import Level, Rule
-
-_ENVIRONMENTS = ("dev", "test", "ops")
+from policies.pack import RULES, configuration, configurations
+from policies.rules import Level, Rule, Setting
 
 _HEAD = """\
 # Policies
@@ -15,15 +13,18 @@ them too: `python -m policies.docs > docs/policies.md`.
 
 ## At preview and at `up`
 
-`make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies --policy-pack-config
-policies/config/dev.json`. Rules look at every Kubernetes object of a program, whoever wrote it, and at topics: a raw
-manifest, a chart (`helm.v4.Chart`) or a custom resource with a pod template in it is judged like our own. Flink,
-ZooKeeper and Kafka are recognised by what their containers start. Secrets in plain text are found by the list by which
-previews mask them (`components/secrets`).
+`make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies`, and
+`--policy-pack-config policies/config/<environment>.json` where there is such a file. Rules look at every Kubernetes
+object of a program, whoever wrote it, and at topics: a raw manifest, a chart (`helm.v4.Chart`) or a custom resource
+with a pod template in it is judged like our own. Flink, ZooKeeper and Kafka are recognised by what their containers
+start. Secrets in plain text are found by the list by which previews mask them (`components/secrets`).
 
-- **Levels and bounds** of an environment are in `policies/config/<stack>.json`: a level (`mandatory` stops, `advisory`
-  tells, `disabled` does not look) or a mapping with `enforcementLevel` and bounds. What is left out has its default.
-  Pulumi checks the file against the rules' schema.
+- **Bounds** that the stack `cluster` has for an environment (its name, `limits.maxMemoryMib`, `quota.memoryMib`,
+  `hostPaths`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They stand nowhere else. A stack
+  whose environment is not there is refused.
+- **Levels** of an environment, and other bounds, are in `policies/config/<environment>.json`, if there is such a file:
+  a level (`mandatory` stops, `advisory` tells, `disabled` does not look) or a mapping with `enforcementLevel` and
+  bounds. What is left out has its default. Pulumi checks the file against the rules' schema.
 - **There are three answers.** What is fine passes; what is wrong is told by the rule's id, with the figures; and **what
   cannot be judged is told**, as a note that stops nothing: a value that is not known before the update, a ConfigMap,
   a variable or a volume whose content is not part of the stack, a Helm release whose objects the provider makes, a
@@ -69,7 +70,8 @@ def text() -> str:
     lines += ["", "Bounds, with their defaults and what environments set instead:", ""]
     lines += ["| id | bound | default | elsewhere | meaning |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{rule.id}` | `{name}` | {_shown(setting.default)} | {_elsewhere(rule, name)} | {setting.description} |"
+        f"| `{rule.id}` | `{name}` | {_shown(setting.default)} | {_elsewhere(rule, name, setting)} | "
+        f"{setting.description} |"
         for rule in RULES
         for name, setting in rule.settings.items()
     ]
@@ -93,8 +95,10 @@ def _admission(rule: Rule) -> str:
     return "workloads" if kinds == WORKLOADS else ", ".join(kinds)
 
 
-def _elsewhere(rule: Rule, name: str) -> str:
-    said = {each: configuration(each).bounds(rule) for each in _ENVIRONMENTS}
+def _elsewhere(rule: Rule, name: str, setting: Setting) -> str:
+    if setting.source:
+        return f"`{setting.source}` in the stack `cluster`"
+    said = {each.stem: configuration(each.stem).bounds(rule) for each in configurations()}
     return ", ".join(f"{each}: {_shown(bounds[name])}" for each, bounds in said.items() if name in bounds) or "-"
 
 
@@ -107,7 +111,7 @@ def _shown(value: object) -> str:
 
 
 def _levels(rule: Rule) -> list[tuple[str, Level]]:
-    levels = [(each, configuration(each).level(rule)) for each in _ENVIRONMENTS]
+    levels = [(each.stem, configuration(each.stem).level(rule)) for each in configurations()]
     return [(each, level) for each, level in levels if level is not Level.MANDATORY]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi_policy import ReportViolation, ResourceValidationArgs, StackValidationArgs, proxy
 
+from policies.pack import Configuration
 from policies.resources import Resource, Stack
 from policies.rules import Finding, Rule
 from policies.unknown import Unknown
@@ -51,9 +52,14 @@ class Judge:
     Rules of one object are run before it is made, rules of the stack at the end. The engine shows a stack's outputs to
     those, in which the API server has filled in what nobody wrote (such as `replicas`), and an autoscaler's decisions.
     They are judged as they were written: the inputs are kept from before.
+
+    `configured` gives what the stack files say of a stack's bounds, by the name of the stack, which is in each URN. A
+    ValueError of it is a violation of each rule that needs it, once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, configured: Callable[[str], Configuration]) -> None:
+        self._configured = configured
+        self._refused: set[tuple[str, str]] = set()
         self._written: dict[str, Stack] = {}
         self._stack = Stack(())
 
@@ -63,7 +69,7 @@ class Judge:
         resource = Resource(type=args.resource_type, name=args.name, urn=args.urn, properties=plain(args.props))
         if alone is None or alone.resources != (resource,):
             self._written[args.urn] = alone = Stack((resource,))
-        _report(rule.judge(alone, args.get_config()), report)
+        _report(self._judge(rule, alone, args.urn, args.get_config()), report)
 
     def stack(self, rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
         """Run a rule on all resources of a stack."""
@@ -75,7 +81,24 @@ class Judge:
         )
         if resources != self._stack.resources:
             self._stack = Stack(resources)
-        _report(rule.judge(self._stack, args.get_config()), report)
+        urn = resources[0].urn if resources else ""
+        _report(self._judge(rule, self._stack, urn, args.get_config()), report)
+
+    def _judge(self, rule: Rule, of: Stack, urn: str, given: Mapping[str, Any]) -> list[Finding]:
+        sourced = {name for name, setting in rule.settings.items() if setting.source}
+        if not sourced or not urn:
+            return rule.judge(of, given)
+        try:
+            said = self._configured(_stack_of(urn)).bounds(rule)
+        except ValueError as error:
+            first = (rule.id, str(error)) not in self._refused
+            self._refused.add((rule.id, str(error)))
+            return [Finding(rule.id, "", str(error))] if first else []
+        return rule.judge(of, {**given, **{name: value for name, value in said.items() if name in sourced}})
+
+
+def _stack_of(urn: str) -> str:
+    return urn.removeprefix("urn:pulumi:").partition("::")[0]
 
 
 def _report(findings: list[Finding], report: Callable[[str, str | None], None]) -> None:

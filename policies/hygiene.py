@@ -34,7 +34,7 @@ NAMESPACE = rule(
     remedy="use the environment's namespace",
     subjects=lambda stack: stack.objects,
     check=_namespace,
-    settings={"namespaces": Setting(("dev", "test", "ops"), "namespaces that the stack may use")},
+    settings={"namespaces": Setting((), "namespaces that the stack may use", "environments")},
     admission="the policies are bound to the platform's namespaces; elsewhere the deployers have no rights",
 )
 

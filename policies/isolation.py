@@ -37,7 +37,9 @@ _GIVES_VOLUME = (
     "has(c.securityContext.allowPrivilegeEscalation) && !c.securityContext.allowPrivilegeEscalation)"
 )
 
-_PATHS = {"hostPaths": Setting((), "directories of nodes below which pods may mount, such as /var/lib/flink")}
+_PATHS = {
+    "hostPaths": Setting((), "directories of nodes below which pods may mount, such as /var/lib/flink", "hostPaths")
+}
 
 
 def _exempt(bounds: Bounds) -> str:

@@ -85,7 +85,7 @@ CONTAINER = rule(
     remedy="lower the limit, or have the bound of the environment raised (limits.maxMemoryMib of the stack cluster)",
     subjects=_sized,
     check=_within,
-    settings={"maxMib": Setting(16384, "largest memory limit of one container, in MiB")},
+    settings={"maxMib": Setting(16384, "largest memory limit of one container, in MiB", "limits.maxMemoryMib")},
     admission=lambda bounds: of_containers(
         "has(c.resources) && has(c.resources.limits) && 'memory' in c.resources.limits && "
         f"quantity(c.resources.limits.memory).isGreaterThan(quantity('{bounds.number('maxMib')}Mi'))",
@@ -150,7 +150,11 @@ NAMESPACE = rule(
     subjects=_namespaces,
     check=_namespace_within,
     scope="stack",
-    settings={"maxMib": Setting(65536, "sum of the memory limits of all pods, autoscalers at their maximum, in MiB")},
+    settings={
+        "maxMib": Setting(
+            65536, "sum of the memory limits of all pods, autoscalers at their maximum, in MiB", "quota.memoryMib"
+        )
+    },
     admission="a sum over many objects: the namespace's ResourceQuota refuses pods beyond it",
 )
 

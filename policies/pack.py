@@ -1,4 +1,4 @@
-"""All rules, and the configuration of each environment: levels, and bounds where they differ from the defaults."""
+"""All rules, and the configuration of each environment: levels, and bounds that the stack files do not have."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from policies import availability, delivery, headroom, hygiene, isolation, memory, rescale
 from policies.resources import Stack
-from policies.rules import Finding, Level, Rule
+from policies.rules import Finding, Level, Rule, Setting
 from policies.unknown import UnreadableError
 
 RULES: tuple[Rule, ...] = (
@@ -21,7 +21,8 @@ RULES: tuple[Rule, ...] = (
     *hygiene.RULES,
 )
 
-_FILES = Path(__file__).parent / "config"
+PACK = Path(__file__).parent
+_FILES = PACK / "config"
 _LEVEL = "enforcementLevel"  # Pulumi's key
 
 
@@ -38,32 +39,38 @@ class Configuration:
 
     def level(self, rule: Rule) -> Level:
         """The level of a rule here."""
-        said = self.overrides.get(rule.id, self.overrides.get("all", {}))
-        level = said if isinstance(said, str) else said.get(_LEVEL, self.overrides.get("all", rule.level))
-        return Level(level)
+        for said in (self.overrides.get(rule.id, {}), self.overrides.get("all", {})):
+            if level := said if isinstance(said, str) else said.get(_LEVEL):
+                return Level(level)
+        return rule.level
 
     def bounds(self, rule: Rule) -> Mapping[str, Any]:
         """What is said of a rule's bounds here."""
         said = self.overrides.get(rule.id, {})
         return {} if isinstance(said, str) else {key: value for key, value in said.items() if key != _LEVEL}
 
+    def with_bounds(self, bounds: Mapping[str, Mapping[str, Any]]) -> "Configuration":
+        """The same levels with other bounds, {id of the rule: {bound: value}}."""
+        merged = dict(self.overrides)
+        for name, values in bounds.items():
+            said = merged.get(name, {})
+            merged[name] = {**({_LEVEL: said} if isinstance(said, str) else said), **values}
+        return Configuration(merged)
+
+
+def configurations() -> list[Path]:
+    """The files with levels, each called after an environment."""
+    return sorted(_FILES.glob("*.json"))
+
 
 def configuration_file(environment: str) -> Path | None:
-    """The file with the configuration of an environment, if it has one."""
+    """The file with the levels of an environment, if it has one."""
     path = _FILES / f"{environment}.json"
     return path if path.exists() else None
 
 
-def policy_options(environment: str) -> list[str]:
-    """What makes a Pulumi command run the pack, with an environment's levels and bounds. Raises PolicyConfigError."""
-    configuration(environment)  # what is wrong with it is told here, and not by the engine
-    configured = configuration_file(environment)
-    options = ["--policy-pack", str(Path(__file__).parent)]
-    return [*options, "--policy-pack-config", str(configured)] if configured else options
-
-
 def configuration(environment: str) -> Configuration:
-    """The configuration of an environment; without a file all rules hold with their defaults.
+    """What the file of an environment says of levels, and of bounds that no stack file has; without a file nothing.
 
     Raises PolicyConfigError for what no rule knows.
     """
@@ -83,13 +90,20 @@ def configuration(environment: str) -> Configuration:
             raise PolicyConfigError(f"{path}: {name}: {level!r} is no level: use one of {', '.join(Level)}")
         if rule is None and name != "all":
             raise PolicyConfigError(f"{path}: {name}: there is no such rule: docs/policies.md lists them")
-        strangers = set(bounds) - {_LEVEL} - set(rule.settings if rule else ())
+        settings: Mapping[str, Setting] = rule.settings if rule else {}
+        for key in bounds.keys() & settings.keys():
+            if source := settings[key].source:
+                raise PolicyConfigError(
+                    f"{path}: {name}: {key} is in the stack file of the cluster ({source}): set it there, and take it "
+                    "out here"
+                )
+        strangers = set(bounds) - {_LEVEL} - set(settings)
         if strangers:
-            known_bounds = ", ".join(rule.settings if rule else ()) or "none"
+            known_bounds = ", ".join(key for key, each in settings.items() if not each.source) or "none"
             raise PolicyConfigError(
                 f"{path}: {name}: it has no bound {', '.join(sorted(strangers))}: its bounds are {known_bounds}"
             )
-        for key, setting in rule.settings.items() if rule else ():
+        for key, setting in settings.items():
             try:
                 if key in bounds:
                     setting.check(key, bounds[key])

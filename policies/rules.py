@@ -28,6 +28,9 @@ class Setting:
 
     default: Bound
     description: str
+    source: str = ""
+    """Where the stack `cluster` says it, for a bound that no configuration repeats: a path below an environment, such
+    as `quota.memoryMib`, or `environments` for the names themselves."""
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from components.isolation.admission import AdmissionRule
 from components.isolation.settings import NamespaceSettings
 from policies.pack import RULES, configuration
 from policies.rules import Level, Rule, Validation
+from stacks.bounds import of_environment
 
 
 def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[AdmissionRule]:
@@ -13,11 +14,11 @@ def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[A
     for rule in RULES:
         groups: list[tuple[Validation, dict[str, str]]] = []
         for name, settings in sorted(environments.items()):
-            level = configuration(name).level(rule)
+            configured = configuration(name).with_bounds(of_environment(name, settings))
+            level = configured.level(rule)
             if isinstance(rule.admission, str) or (level is Level.DISABLED and not _alone(rule, settings)):
                 continue
-            bounds = {**configuration(name).bounds(rule), "hostPaths": settings.host_paths}
-            validation = rule.admission(rule.bounds(bounds))
+            validation = rule.admission(rule.bounds(configured.bounds(rule)))
             deny = level is Level.MANDATORY and settings.admission == "deny"
             action = "Deny" if deny or _alone(rule, settings) else "Warn"
             for same, actions in groups:

@@ -54,7 +54,7 @@ class StorageSettings(Section):
 
 
 class EnvironmentSettings(Section):
-    """The stacks `dev`, `test` and `ops`: what runs in the namespace of an environment."""
+    """The stack of an environment, such as `dev`: what runs in its namespace."""
 
     kind: Literal["environment"]
     environment: Namespace

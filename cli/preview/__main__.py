@@ -26,8 +26,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("stack")
         return command
 
-    stacks = add("stacks", "print the stacks that a change touches, as a JSON list", stack=False)
+    stacks = add("stacks", "print the stacks, or those that a change touches, as a JSON list", stack=False)
     stacks.add_argument("--changed-files", help="a file with paths, one a line; - is the standard input")
+    stacks.add_argument("--only", default="", help="a JSON list of stacks; empty: all that have a file")
     prepare = add("prepare", "get the tools and build the jar; needs no secret")
     prepare.add_argument("--path", type=Path, help="a file to add the tools' directory to, such as $GITHUB_PATH")
     add("preflight", "check what a preview needs")
@@ -105,11 +106,11 @@ def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
     match arguments.command:
         case "stacks":
-            from cli.preview.stacks import kinds, touched
+            from cli.preview.stacks import among, touched
 
             source, root = arguments.changed_files, (arguments.checkout or ROOT).resolve()
             text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8") if source else ""
-            say(json.dumps(touched(root, text.splitlines()) if source else list(kinds(root))))
+            say(json.dumps(touched(root, text.splitlines()) if source else among(root, arguments.only)))
         case "preflight":
             from cli.preview import engine, preflight
             from local.tools import client_tools, ensure_tools

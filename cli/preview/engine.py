@@ -9,7 +9,7 @@ from pathlib import Path
 from cli.preview.events import Preview, parse, plain
 from console.paths import ROOT
 from console.progress import attend, step
-from policies.pack import policy_options
+from stacks.bounds import policy_options
 
 TAIL = 25  # lines of the engine's display
 

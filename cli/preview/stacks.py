@@ -1,12 +1,14 @@
 """Which stacks a change of files touches: found from what the program imports, not from a list that goes stale."""
 
 import ast
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from console.progress import LocalError
 from stacks.settings import read_file
 
 BUILDERS = {"cluster": "stacks/cluster.py", "environment": "stacks/environment.py"}  # kind of stack -> what builds it
@@ -30,6 +32,26 @@ def kinds(root: Path) -> Mapping[str, str]:
     """The stacks of a checkout, {name: kind}."""
     files = sorted((root / "stacks").glob("Pulumi.*.yaml"))
     return {_stack_of(f"stacks/{file.name}"): str(_kind(file)) for file in files}
+
+
+def among(root: Path, only: str) -> list[str]:
+    """The stacks of a checkout; only those of a JSON list, unless that is empty.
+
+    Raises LocalError for what is no such list, or names a stack that has no file.
+    """
+    there = list(kinds(root))
+    if not only.strip():
+        return there
+    try:
+        named: object = json.loads(only)
+    except ValueError:
+        named = None
+    if not isinstance(named, list) or not all(isinstance(each, str) for each in cast("list[object]", named)):
+        raise LocalError(f'{only!r} is no JSON list of stacks: write it like ["cluster", "dev"]')
+    strangers = [name for name in cast("list[str]", named) if name not in there]
+    if strangers:
+        raise LocalError(f"no stack file: {', '.join(strangers)}; there are: {', '.join(there)}. Correct the list")
+    return cast("list[str]", named)
 
 
 def touched(root: Path, files: Iterable[str]) -> list[str]:

@@ -13,8 +13,10 @@ from cli import job, platform, prove, status, waiting
 from cli.drift import Drift
 from cli.kube import Kube, field
 from cli.platform import Target
+from cli.preview.stacks import kinds
 from cli.pulumi import Workspace
 from components.kafka.admin import forward
+from console.paths import ROOT
 from console.progress import LocalError
 from local.images import ensure
 from local.node import lifecycle
@@ -77,7 +79,7 @@ def test_a_second_up_changes_nothing_and_nothing_drifts(work: Workspace, stack: 
     assert not work.up(stack)
 
 
-@pytest.mark.parametrize("stack", ["test", "ops"])
+@pytest.mark.parametrize("stack", sorted(kinds(ROOT).keys() - platform.STACKS))
 def test_the_other_environments_preview(work: Workspace, stack: str) -> None:
     changes = _changes(work, stack)
     assert set(changes) == {"create"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.preview.stacks import kinds
 from console.progress import run
 from local.tools import client_tools, ensure_tools
 from stacks.files import UnclearError, Written, understood
@@ -34,7 +35,7 @@ def _pulumi(project: Path, *words: str) -> str:
 
 
 def test_a_file_that_pulumi_has_written_to_means_what_it_meant(project: Path) -> None:
-    for stack in ("cluster", "dev", "ops", "test"):
+    for stack in kinds(ROOT):
         file = project / "stacks" / f"Pulumi.{stack}.yaml"
         before, text = load_file(file), file.read_text()
         _pulumi(project, "stack", "init", stack)

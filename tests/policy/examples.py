@@ -10,11 +10,20 @@ from typing import Any, TypeGuard
 import yaml
 
 from policies.engine import plain
+from policies.pack import Configuration
 from policies.resources import Resource, Stack
 
 HERE = Path(__file__).parent
 MISSING = object()
 ADMITTED = "admitted"
+DEV = Configuration(
+    {
+        "namespace-of-platform": {"namespaces": ["dev"]},
+        "container-memory-limit": {"maxMib": 4096},
+        "namespace-memory-limit": {"maxMib": 20480},
+    }
+)
+"""The bounds of an environment in which the good stack is."""
 
 Document = dict[str, Any]
 

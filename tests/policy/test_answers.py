@@ -10,9 +10,8 @@ from policies import pack
 from policies.pack import Configuration, PolicyConfigError, configuration, judge
 from policies.rules import Finding
 from policies.unknown import Unknown
-from tests.policy.examples import BROKER, CONFIG, HPA, JM, KAFKA, MAIN, TM, ZK, Bad, Document, changed, stack
+from tests.policy.examples import BROKER, CONFIG, DEV, HPA, JM, KAFKA, MAIN, TM, ZK, Bad, Document, changed, stack
 
-DEV = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
 POD = "spec/template/spec"
 
 
@@ -308,9 +307,9 @@ def test_reporters_of_other_kinds_make_labels_too_and_one_that_is_not_loaded_mak
         (json.dumps({"image-pinned": ["x"]}), "is neither a level nor a mapping"),
         (json.dumps({"image-pinned": 5}), "image-pinned: 5 is neither"),
         (json.dumps({"image-pinned": {"digest": "no"}}), "image-pinned: digest = 'no' is no true or false"),
-        (json.dumps({"container-memory-limit": {"maxMib": "4Gi"}}), "maxMib = '4Gi' is no whole number"),
-        (json.dumps({"container-memory-limit": {"maxMib": "10m"}}), "maxMib = '10m' is no whole number"),
-        (json.dumps({"namespace-of-platform": {"namespaces": "dev"}}), "namespaces = 'dev' is no list of texts"),
+        (json.dumps({"container-memory-bounded": {"minMib": "4Gi"}}), "minMib = '4Gi' is no whole number"),
+        (json.dumps({"container-memory-bounded": {"minMib": "10m"}}), "minMib = '10m' is no whole number"),
+        (json.dumps({"namespace-of-platform": {"namespaces": ["dev"]}}), "set it there, and take it out here"),
         (json.dumps({"image-pinned": {"digset": True}}), "it has no bound digset: its bounds are digest"),
         (json.dumps({"image-pined": "advisory"}), "there is no such rule"),
         (json.dumps({"image-pinned": "soft"}), "'soft' is no level"),

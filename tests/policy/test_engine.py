@@ -24,6 +24,7 @@ from policies.unknown import Unknown
 from tests.policy.examples import (
     BAD,
     BROKER,
+    DEV,
     KAFKA,
     MAIN,
     TM,
@@ -39,7 +40,7 @@ from tests.policy.examples import (
 
 def engine(documents: list[Document], rule: Rule, **bounds: Any) -> tuple[list[str], str]:
     """What the engine is told of a stack: violations, and the note of what could not be judged."""
-    judge_ = Judge()
+    judge_ = Judge(lambda _: DEV.with_bounds({rule.id: bounds}))
     told: list[str] = []
     notes: list[str] = []
 
@@ -142,8 +143,7 @@ def test_a_list_whose_items_are_not_known_disturbs_no_rule() -> None:
     unknown = Resource(
         type="kubernetes:core/v1:ConfigMapList", name="theirs", urn="urn", properties={"items": Unknown("items")}
     )
-    bounds = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
-    found = judge(Stack([unknown, *resources(good())]), bounds)
+    found = judge(Stack([unknown, *resources(good())]), DEV)
     assert [finding.text for finding in found if not finding.open] == []
 
 
@@ -173,14 +173,15 @@ def test_levels_and_bounds_have_a_schema_that_the_engine_checks() -> None:
     for rule in RULES:
         made = policy(rule)
         assert made.enforcement_level == EnforcementLevel.MANDATORY
-        assert set(made.config_schema.properties if made.config_schema else {}) == set(rule.settings)
+        told = {name for name, setting in rule.settings.items() if not setting.source}
+        assert set(made.config_schema.properties if made.config_schema else {}) == told
         for setting in rule.settings.values():
             assert {"type", "description", "default"} <= setting.schema.keys()
 
 
 def test_a_disabled_rule_finds_nothing_and_an_advisory_one_does() -> None:
     documents, _ = changed(_FIRST["image-pinned"])
-    off, told = Configuration({"image-pinned": "disabled"}), Configuration({"image-pinned": "advisory"})
+    off, told = (Configuration({**DEV.overrides, "image-pinned": level}) for level in ("disabled", "advisory"))
     assert judge(stack(documents), off) == []
     assert [finding.rule for finding in judge(stack(documents), told)] == ["image-pinned"]
     (rule,) = [rule for rule in RULES if rule.id == "image-pinned"]
@@ -217,3 +218,34 @@ def test_findings_are_equal_whichever_way_the_properties_came() -> None:
     documents, _ = changed(_FIRST["flink-limit-holds-process"])
     told, _ = engine(documents, HOLDS_PROCESS)
     assert told == [finding.text for finding in HOLDS_PROCESS.judge(stack(documents), {})]
+
+
+def test_bounds_of_the_stack_files_go_by_the_name_of_the_stack() -> None:
+    rule = next(rule for rule in RULES if rule.id == "namespace-of-platform")
+    asked: list[str] = []
+
+    def configured(stack: str) -> Configuration:
+        asked.append(stack)
+        return Configuration({rule.id: {"namespaces": [stack]}})
+
+    def told(judge_: Judge, stack: str) -> list[str]:
+        found: list[str] = []
+        document: Document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "dev"}}
+        urn = f"urn:pulumi:{stack}::streaming-platform::kubernetes:core/v1:ConfigMap::a"
+        options: Any = None
+        # What the engine hands over for a bound that the stack files have does not count.
+        given = {"namespaces": ["dev", "staging"]}
+        args = ResourceValidationArgs("kubernetes:core/v1:ConfigMap", document, urn, "a", options, None, given)
+        judge_.resource(rule, args, lambda text, _: found.append(text))
+        return found
+
+    judge_ = Judge(configured)
+    assert told(judge_, "dev") == []
+    (text,) = told(judge_, "staging")
+    assert "namespace 'dev' is none of staging" in text
+    assert asked == ["dev", "staging"]
+
+    def refused(stack: str) -> Configuration:
+        raise ValueError(f"{stack} is no environment")
+
+    assert told(Judge(refused), "nowhere") == ["nowhere is no environment"]

@@ -7,9 +7,10 @@ from unittest import mock
 import pytest
 
 from policies.engine import plain
-from policies.pack import Configuration, configuration, judge
+from policies.pack import judge
 from policies.resources import Resource, Stack
 from stacks import cluster, environment
+from stacks.bounds import configured, of_cluster
 from stacks.settings import ROOT, ClusterSettings, EnvironmentSettings, load_file, schema
 from tests.unit import building
 from tests.unit.recording import Recording, record
@@ -34,15 +35,14 @@ def built(file: Path) -> tuple[str, Recording]:
 def rules_broken(file: Path) -> list[str]:
     """The rules that an example breaks, or that cannot judge it."""
     stack, recording = built(file)
-    levels = dict(configuration(stack).overrides)
-    settings = load_file(file)
+    said, settings = configured(stack), load_file(file)
     if isinstance(settings, ClusterSettings):  # it has one environment more than the stack of this project
-        levels["namespace-of-platform"] = {"namespaces": list(settings.environments)}
+        said = said.with_bounds(of_cluster(settings.environments))
     of = Stack(
         Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
         for each in recording.resources
     )
-    return [finding.rule for finding in judge(of, Configuration(levels))]
+    return [finding.rule for finding in judge(of, said)]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -1,17 +1,21 @@
 """Every rule on good and bad stacks: refused with the expected rule, and no other."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from policies.pack import RULES, Configuration, configuration, judge
+from policies import pack
+from policies.pack import RULES, Configuration, PolicyConfigError, configuration, judge
 from policies.programs import FLINK, ZOOKEEPER, Program, program_of
 from policies.programs import KAFKA as KAFKA_BROKER
 from policies.resources import Stack
 from policies.rules import Finding, Level
-from tests.policy.examples import BAD, BROKER, CONFIG, KAFKA, MAIN, Bad, changed, good, stack
+from stacks.bounds import configured
+from tests.policy.examples import BAD, BROKER, CONFIG, DEV, KAFKA, MAIN, Bad, changed, good, stack
 
 _RULE = {rule.id: rule for rule in RULES}
 _REMEDIES = {rule.id: rule.remedy for rule in RULES}
-DEV = Configuration({"container-memory-limit": {"maxMib": 4096}, "namespace-memory-limit": {"maxMib": 20480}})
 
 
 def violations(of: Stack) -> list[Finding]:
@@ -78,8 +82,8 @@ def test_every_rule_has_a_bad_example() -> None:
     }  # notes only
 
 
-# What ops may say of bounds. Levels are not among it: see below.
-OPS_BOUNDS = {
+# What ops and the cluster may say of bounds. Levels are not among it: see below.
+BOUNDS = {
     "namespace-of-platform": {"namespaces"},
     "container-memory-limit": {"maxMib"},
     "namespace-memory-limit": {"maxMib"},
@@ -90,13 +94,36 @@ OPS_BOUNDS = {
 @pytest.mark.parametrize("stack", ["ops", "cluster"])
 def test_what_serves_people_is_held_to_every_rule(stack: str) -> None:
     """By a level that stops, whatever a rule's own level is; a bound that is loosened has to be named here too."""
-    configured = configuration(stack)
-    assert {rule.id for rule in RULES if configured.level(rule) is not Level.MANDATORY} == set()
+    said = configured(stack)
+    assert {rule.id for rule in RULES if said.level(rule) is not Level.MANDATORY} == set()
     for rule in RULES:
-        assert set(configured.bounds(rule)) <= OPS_BOUNDS.get(rule.id, set()), rule.id
+        assert set(said.bounds(rule)) <= BOUNDS.get(rule.id, set()), rule.id
 
 
 def test_ops_is_held_to_no_less_than_the_others() -> None:
-    members = {name: configuration(name).bounds(_RULE["ensemble-odd"]).get("minMembers", 1) for name in ("dev", "ops")}
+    members = {name: configured(name).bounds(_RULE["ensemble-odd"]).get("minMembers", 1) for name in ("dev", "ops")}
     assert members["ops"] >= max(3, members["dev"])
-    assert configuration("ops").bounds(_RULE["namespace-of-platform"]) == {"namespaces": ["ops"]}
+    assert configured("ops").bounds(_RULE["namespace-of-platform"]) == {"namespaces": ["ops"]}
+
+
+def test_a_bound_with_a_source_has_no_place_in_a_file_of_levels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack, "_FILES", tmp_path)
+    for rule in RULES:
+        for name, setting in rule.settings.items():
+            (tmp_path / "dev.json").write_text(json.dumps({rule.id: {name: setting.default}}))
+            if setting.source:
+                with pytest.raises(PolicyConfigError, match=rf"{rule.id}: {name} is in the stack file of the cluster"):
+                    configuration("dev")
+            else:
+                assert configuration("dev").bounds(rule).keys() == {name}
+
+
+def test_a_level_for_all_holds_beside_bounds() -> None:
+    rule = _RULE["container-memory-limit"]
+    for said in ("advisory", {"enforcementLevel": "advisory"}):
+        made = Configuration({"all": said}).with_bounds({rule.id: {"maxMib": 1}})
+        assert (made.level(rule), made.bounds(rule)) == (Level.ADVISORY, {"maxMib": 1})
+    own = Configuration({rule.id: "disabled", "all": "advisory"}).with_bounds({rule.id: {"maxMib": 1}})
+    assert (own.level(rule), own.bounds(rule)) == (Level.DISABLED, {"maxMib": 1})

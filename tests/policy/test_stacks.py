@@ -3,26 +3,29 @@
 import pytest
 import yaml
 
+from cli.preview.stacks import kinds
 from components.isolation.settings import NamespaceSettings
 from policies.engine import plain
 from policies.kafka import topics
-from policies.pack import RULES, Configuration, configuration, configuration_file, judge
+from policies.pack import RULES, Configuration, judge
 from policies.resources import Resource, Stack
+from stacks.bounds import configured, of_environment
 from stacks.settings import ROOT, ClusterSettings, load_file
 from tests.policy.examples import HERE, stack
 from tests.policy.recorded import recorded
 from tests.unit import building
 
 
-@pytest.mark.parametrize("name", ["cluster", "dev", "test", "ops"])
+@pytest.mark.parametrize("name", kinds(ROOT))
 def test_nothing_is_wrong_with_the_stacks_and_all_of_them_is_judged(name: str) -> None:
-    assert configuration_file(name)
     of = Stack(
         Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
         for each in recorded(name).resources
     )
-    assert judge(of, configuration(name)) == []
-    assert len(of.pods) == (0 if name == "cluster" else 4)
+    assert judge(of, configured(name)) == []
+    settings = load_file(ROOT / "stacks" / f"Pulumi.{name}.yaml")
+    workloads = 0 if isinstance(settings, ClusterSettings) else 2 + 2 * len(settings.flink.clusters)
+    assert len(of.pods) == workloads
 
 
 def test_the_pack_sees_what_the_stacks_are_made_of() -> None:
@@ -52,29 +55,34 @@ def test_bounds_are_those_of_the_namespaces() -> None:
     settings = load_file(ROOT / "stacks" / "Pulumi.cluster.yaml")
     assert isinstance(settings, ClusterSettings)
     for name, namespace in settings.environments.items():
-        said = configuration(name).overrides
+        said = configured(name).overrides
         assert said["container-memory-limit"]["maxMib"] == namespace.limits.max_memory_mib
         assert said["namespace-memory-limit"]["maxMib"] == namespace.quota.memory_mib
-        assert _other_paths(name, namespace) == set()
-        # What an environment allows and the pack does not would be found.
-        assert _other_paths(name, namespace.model_copy(update={"host_paths": ("/var/lib/flink",)})) == {
-            rule.id for rule in RULES if "hostPaths" in rule.settings
-        }
+        assert said["namespace-of-platform"]["namespaces"] == [name]
+    assert configured("cluster").overrides["namespace-of-platform"]["namespaces"] == list(settings.environments)
 
 
-def _other_paths(environment: str, namespace: NamespaceSettings) -> set[str]:
-    """The rules whose directories of nodes are not those of the namespace."""
-    return {
-        rule.id
-        for rule in RULES
-        if "hostPaths" in rule.settings
-        and tuple(configuration(environment).bounds(rule).get("hostPaths", ())) != namespace.host_paths
-    }
+def test_directories_of_nodes_are_those_of_the_namespace() -> None:
+    rules = {rule.id for rule in RULES if "hostPaths" in rule.settings}
+    assert "host-path-allowed" in rules
+    given = NamespaceSettings.model_validate_json('{"hostPaths": ["/var/lib/flink"]}')
+    for namespace, paths in ((given, ["/var/lib/flink"]), (NamespaceSettings(), [])):
+        bounds = of_environment("dev", namespace)
+        assert {rule for rule in rules if bounds.get(rule, {}).get("hostPaths", []) == paths} == rules
+
+
+def test_every_source_of_a_bound_is_a_setting_of_an_environment() -> None:
+    """A source that is misspelt would leave its bound at the default."""
+    namespace = NamespaceSettings.model_validate_json('{"hostPaths": ["/var/lib/flink"]}')
+    bounds = of_environment("dev", namespace)
+    sourced = {(rule.id, name) for rule in RULES for name, setting in rule.settings.items() if setting.source}
+    assert {(rule, name) for rule, values in bounds.items() for name in values} == sourced
+    assert len(sourced) > 3
 
 
 def test_a_manifest_as_in_flinks_documentation_is_caught() -> None:
     documents = yaml.safe_load((HERE / "reactive.yaml").read_text())["items"]
-    found = judge(stack(documents), configuration("dev"))
+    found = judge(stack(documents), configured("dev"))
     assert not [finding.text for finding in found if finding.open]
     assert {finding.rule for finding in found} == {
         "container-memory-bounded",  # the JobManager has none
@@ -103,7 +111,8 @@ def test_a_directory_of_a_node_is_for_environments_that_allow_it() -> None:
 
     def found(*paths: str) -> set[str]:
         allowed = {rule.id: {"hostPaths": paths} for rule in RULES if "hostPaths" in rule.settings}
-        return {finding.rule for finding in judge(of, Configuration({"flink-logs-shipped": "disabled", **allowed}))}
+        levels = {"flink-logs-shipped": "disabled", "namespace-of-platform": "disabled"}
+        return {finding.rule for finding in judge(of, Configuration({**levels, **allowed}))}
 
     assert found("/var/lib/flink") == set()
     # The init container that is root to give the directory to Flink is for such environments alone.

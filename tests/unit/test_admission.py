@@ -102,7 +102,8 @@ def test_a_change_of_mode_leaves_the_policies_alone() -> None:
 
 
 def test_environments_with_other_bounds_have_a_policy_of_their_own() -> None:
-    made = rules(dev=settings(), test=settings(), ops=settings())
+    least = settings(limits={"maxMemoryMib": 4096})
+    made = rules(dev=least, test=least, ops=settings())
     small, large = made["container-memory-limit-dev-test"], made["container-memory-limit-ops"]
     assert "'4096Mi'" in small.places
     assert "'16384Mi'" in large.places

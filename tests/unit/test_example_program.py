@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from console.paths import ROOT
 from policies.engine import plain
-from policies.pack import configuration, judge
+from policies.pack import judge
 from policies.resources import Resource, Stack
+from stacks.bounds import configured
 from stacks.settings import read_file
 from tests.unit.recording import Recording, record
 
@@ -70,7 +71,7 @@ def test_the_policies_find_nothing_but_logs_that_are_not_shipped(tmp_path: Path)
         Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
         for each in build(tmp_path).resources
     )
-    assert {finding.rule for finding in judge(of, configuration("dev"))} == KNOWN
+    assert {finding.rule for finding in judge(of, configured("dev"))} == KNOWN
     assert len(of.pods) == 2
 
 

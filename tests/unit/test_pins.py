@@ -1,14 +1,19 @@
 """The pins: nothing is installed beside them, and each of them is one version with the checksums of its wheels."""
 
+import ast
 import re
+import subprocess
 import tomllib
-from importlib.metadata import distributions
+from importlib.metadata import distributions, packages_distributions
+from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from console.paths import ROOT
 
+LOCKS = ("requirements.txt", "requirements-dev.txt")
 OF_PYTHON = {"pip"}  # comes with the Python that makes the virtual environment
 
 
@@ -28,22 +33,67 @@ def _versions(file: str, *, here: bool = False) -> set[tuple[str, str]]:
     }
 
 
-def test_every_package_is_one_version_with_checksums() -> None:
-    for requirement, checksums in _requirements("requirements.txt"):
+@pytest.mark.parametrize("file", LOCKS)
+def test_every_package_is_one_version_with_checksums(file: str) -> None:
+    for requirement, checksums in _requirements(file):
         assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
         assert checksums, requirement
         assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in checksums), requirement
 
 
-def test_what_is_used_directly_is_in_the_lock() -> None:
-    direct = _versions("requirements.in")
-    assert len(direct) > 10
-    assert direct <= _versions("requirements.txt")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_is_used_directly_is_in_the_lock(lock: str) -> None:
+    direct = _versions(lock.replace(".txt", ".in"))
+    assert len(direct) > 6
+    assert direct <= _versions(lock)
+
+
+def test_both_locks_have_the_same_version_of_a_package() -> None:
+    run, dev = (dict(_versions(lock)) for lock in LOCKS)
+    assert {name: (run[name], dev[name]) for name in run.keys() & dev.keys() if run[name] != dev[name]} == {}
+    assert not {"pytest", "hypothesis", "matplotlib", "ruff", "pyright"} & run.keys()
 
 
 def test_nothing_is_installed_but_what_is_pinned() -> None:
     installed = {(canonicalize_name(each.name), each.version) for each in distributions()}
-    assert {pin for pin in installed if pin[0] not in OF_PYTHON} == _versions("requirements.txt", here=True)
+    pinned = {pin for lock in LOCKS for pin in _versions(lock, here=True)}
+    assert {pin for pin in installed if pin[0] not in OF_PYTHON} == pinned
+
+
+def _imported(file: Path) -> set[str]:
+    """The top-level packages that a file imports, inside of functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _packages(*folders: str) -> set[str]:
+    """The installed packages from which the files below some folders import."""
+    of_module = packages_distributions()
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    modules = {module for file in [*files, *ROOT.glob("*.py")] for module in _imported(file)}
+    return {canonicalize_name(of_module[module][0]) for module in modules if module in of_module}
+
+
+def test_make_up_needs_nothing_of_the_tests() -> None:
+    run = {name for name, _ in _versions(LOCKS[0])}
+    used = _packages("stacks", "components", "policies", "console", "local", "cli")
+    assert used - run == set()
+    assert {"pulumi", "pydantic", "confluent-kafka"} <= used
+    assert _packages("tests") - run >= {"pytest", "hypothesis"}
+
+
+@pytest.mark.parametrize(
+    ("target", "dev"),
+    [("up", False), ("preview", False), ("generate", False), ("check", True), ("test", True), ("bench-state", True)],
+)
+def test_targets_of_make_install_what_they_need(target: str, dev: bool) -> None:
+    said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert ("-r requirements-dev.txt" in said) is dev
 
 
 def test_the_library_asks_for_what_it_is_tested_with() -> None:

@@ -13,10 +13,11 @@ from pulumi.provider.server import ComponentInitError
 from components.flink.settings import FlinkClusterSettings
 from console.paths import ROOT
 from policies.engine import plain
-from policies.pack import configuration, judge
+from policies.pack import judge
 from policies.resources import Resource, Stack
 from provider.host import Components, schema
 from provider.resources import TAKES
+from stacks.bounds import configured
 from stacks.settings import read_file
 from tests.unit import building
 from tests.unit.recording import Recording, created_before, record
@@ -100,7 +101,7 @@ def test_the_policies_judge_a_flink_cluster_as_they_do_that_of_a_stack() -> None
         Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
         for each in recording.resources
     )
-    assert {finding.rule for finding in judge(of, configuration("dev"))} == {"flink-logs-shipped"}
+    assert {finding.rule for finding in judge(of, configured("dev"))} == {"flink-logs-shipped"}
 
 
 def test_a_component_tells_what_it_made() -> None:

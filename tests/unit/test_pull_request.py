@@ -18,13 +18,13 @@ from cli.preview.__main__ import main as preview_main
 from cli.preview.comment import marker
 from cli.preview.github import PullRequest
 from cli.preview.preflight import missing, opens_more, unreachable
-from cli.preview.stacks import kinds, touched
+from cli.preview.stacks import among, kinds, touched
 from console.paths import ROOT
 from console.progress import LocalError
 from stacks.settings import load_file, parse
 
-ALL = ["cluster", "dev", "ops", "test"]
-ENVIRONMENTS = ["dev", "ops", "test"]
+ALL = list(kinds(ROOT))
+ENVIRONMENTS = [name for name, kind in kinds(ROOT).items() if kind == "environment"]
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,13 @@ ENVIRONMENTS = ["dev", "ops", "test"]
         ("requirements.txt", ALL),
         ("versions.py", ALL),
         ("requirements.in", []),
+        ("requirements-dev.txt", []),
         ("images/fluentd/Dockerfile", ENVIRONMENTS),
         ("images/fluentd/another", ENVIRONMENTS),
         ("policies/memory.py", ["cluster"]),  # by its admission policies; the pack is that of the commit below it
         ("policies/config/ops.json", ["cluster"]),
+        ("stacks/bounds.py", ["cluster"]),
+        ("stacks/declared.py", ALL),
         ("policies/docs.py", []),
         ("cli/preview/prepare.py", ALL),
         ("cli/preview/comment.py", []),
@@ -82,7 +85,17 @@ def test_the_stacks_of_several_files_are_named_once_and_in_order() -> None:
         "cluster",
         "test",
     ]
-    assert kinds(ROOT) == {"cluster": "cluster", **dict.fromkeys(ENVIRONMENTS, "environment")}
+    assert kinds(ROOT).items() >= {"cluster": "cluster", "dev": "environment", "ops": "environment"}.items()
+
+
+def test_stacks_are_those_that_have_a_file_or_some_of_them() -> None:
+    assert among(ROOT, "") == ALL
+    assert among(ROOT, '["dev", "cluster"]') == ["dev", "cluster"]
+    with pytest.raises(LocalError, match=r"no stack file: gone; there are: cluster, dev, .*Correct the list"):
+        among(ROOT, '["dev", "gone"]')
+    for text in ("dev", "{}", "[1]"):
+        with pytest.raises(LocalError, match=r"no JSON list of stacks: write it like"):
+            among(ROOT, text)
 
 
 READS = """

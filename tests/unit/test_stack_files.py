@@ -5,37 +5,41 @@ from typing import Any
 
 import pytest
 
+from cli.preview.stacks import kinds
+from stacks.declared import check
 from stacks.settings import ROOT, ClusterSettings, EnvironmentSettings, load_file, schema
 
 STACKS = ROOT / "stacks"
 
 
-@pytest.mark.parametrize(
-    ("stack", "kind"),
-    [
-        ("cluster", ClusterSettings),
-        ("dev", EnvironmentSettings),
-        ("test", EnvironmentSettings),
-        ("ops", EnvironmentSettings),
-    ],
-)
-def test_the_stack_files_are_valid(stack: str, kind: type) -> None:
+ENVIRONMENTS = [name for name, kind in kinds(ROOT).items() if kind == "environment"]
+MODELS = {"cluster": ClusterSettings, "environment": EnvironmentSettings}
+
+
+@pytest.mark.parametrize(("stack", "kind"), kinds(ROOT).items())
+def test_the_stack_files_are_valid(stack: str, kind: str) -> None:
     path = STACKS / f"Pulumi.{stack}.yaml"
-    assert isinstance(load_file(path), kind)
+    assert isinstance(load_file(path), MODELS[kind])
     assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+    check(stack)
 
 
 def test_every_environment_of_the_stack_files_has_its_namespace() -> None:
     cluster = load_file(STACKS / "Pulumi.cluster.yaml")
     assert isinstance(cluster, ClusterSettings)
-    for stack, namespace in cluster.environments.items():
+    assert {"dev", "test", "ops"} <= set(ENVIRONMENTS) <= set(cluster.environments)
+    for stack in ENVIRONMENTS:
+        namespace = cluster.environments[stack]
         loaded = load_file(STACKS / f"Pulumi.{stack}.yaml")
         assert isinstance(loaded, EnvironmentSettings)
         assert loaded.environment == stack
-        assert loaded.data_protection == namespace.data_protection == (stack == "ops")
+        assert loaded.data_protection == namespace.data_protection
+    protected = {stack for stack, namespace in cluster.environments.items() if namespace.data_protection}
+    assert "ops" in protected
+    assert not protected & {"dev", "test"}
 
 
-@pytest.mark.parametrize("stack", ["dev", "test", "ops"])
+@pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) -> None:
     cluster, loaded = load_file(STACKS / "Pulumi.cluster.yaml"), load_file(STACKS / f"Pulumi.{stack}.yaml")
     assert isinstance(cluster, ClusterSettings)

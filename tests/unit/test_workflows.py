@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cli.preview.stacks import kinds
 from console.paths import ROOT
 from local.tools import actionlint, ensure_tools
 
@@ -123,6 +124,27 @@ def test_home_and_caches_are_of_the_job_alone(variable: str, tmp_path: Path) -> 
     set_to = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     assert str(tmp_path / "home") in set_to[variable]
     assert (tmp_path / "home").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("variable", "stacks"),
+    [("", list(kinds(ROOT))), ('["cluster", "dev"]', ["cluster", "dev"]), ('["cluster", "gone"]', None)],
+)
+def test_drift_is_of_all_stacks_or_of_those_that_the_variable_names(
+    variable: str, stacks: list[str] | None, tmp_path: Path
+) -> None:
+    jobs_ = workflow("drift")["jobs"]
+    assert jobs_["drift"]["needs"] == "stacks"
+    assert jobs_["drift"]["strategy"]["matrix"]["stack"] == "${{ fromJSON(needs.stacks.outputs.stacks) }}"
+    asked = step(jobs_["stacks"], "compared")
+    assert asked["env"] == {"ONLY": "${{ vars.DRIFT_STACKS }}"}
+    env = {**os.environ, "ONLY": variable, "GITHUB_OUTPUT": str(tmp_path / "output")}
+    done = subprocess.run(["bash", "-e", "-c", asked["run"]], cwd=ROOT, env=env, check=False, capture_output=True)
+    assert (done.returncode == 0) is (stacks is not None), done.stderr
+    if stacks is None:
+        assert b"no stack file: gone" in done.stderr
+    else:
+        assert json.loads((tmp_path / "output").read_text().strip().removeprefix("stacks=")) == stacks
 
 
 def test_drift_waits_for_no_reviewer_and_no_preview() -> None:
