@@ -1,15 +1,15 @@
 """A load step: TaskManagers are added, the job uses them, the load goes away, they leave one at a time."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from bench.autoscaling.samples import Sampler, problems
+from bench.common import figures
 from bench.common.claims import claims
 from bench.common.cluster import bench_cluster
 from bench.common.flink import Flink
@@ -20,7 +20,6 @@ from cli import prove
 from cli.platform import Target
 from components.flink.directories import DATA_DIR
 from components.kafka.admin import forward
-from console.paths import ROOT
 from console.progress import LocalError, say
 
 CLUSTER = "autoscaling"
@@ -106,8 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
         samples = list(sampler.samples)
     if not samples:
         raise LocalError("there was nothing to see: is the platform up?")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "autoscaling.json").write_text(json.dumps([sample.as_dict() for sample in samples], indent=1))
+    figures.write(arguments.out, "autoscaling", arguments, [asdict(sample) for sample in samples])
     from bench.autoscaling import plot
 
     plot.draw(samples, arguments.out / "autoscaling.png")
@@ -123,7 +121,7 @@ def main() -> int:
     parser.add_argument("--max", type=positive, default=3, help="TaskManagers at most (default: 3)")
     parser.add_argument("--hold", type=float, default=300, help="seconds of calm watched, twice (default: 300)")
     parser.add_argument("--up-only", action="store_true", help="stop when the job uses what was added")
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/results/autoscaling", help="for JSON and PNG")
+    figures.add_out(parser, "autoscaling")
     arguments = parser.parse_args()
     if arguments.rate <= _LOW_RATE:
         parser.error(f"--rate {arguments.rate}: must be above {_LOW_RATE}, the rate without load")

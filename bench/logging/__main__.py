@@ -8,10 +8,13 @@ import argparse
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
+from bench.common import figures
 from bench.common.cluster import BenchCluster, bench_cluster
 from bench.common.flink import Flink, wait_for
 from bench.common.program import add_target, positive, program, verdict
@@ -26,6 +29,14 @@ from console.progress import LocalError, say
 CHECKS = ("loss", "flood", "cost")
 _ARRIVAL_SECONDS = 240.0
 _WORK = {"loops": 20_000, "records": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a check measured, and what was not right."""
+
+    figures: Sequence[Mapping[str, Any]]
+    problems: Sequence[str] = ()
 
 
 class Watch:
@@ -69,7 +80,7 @@ class _Reading:
         self._stack.close()
 
 
-def _loss(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+def _loss(watch: Watch, arguments: argparse.Namespace) -> Outcome:
     added, run = watch.added, uuid.uuid4().hex[:8]
     lines: int = arguments.lines
     since = watch.ends()
@@ -90,15 +101,19 @@ def _loss(watch: Watch, arguments: argparse.Namespace) -> list[str]:
         return now if now.holds or time.monotonic() - began > _ARRIVAL_SECONDS else None
 
     now = wait_for("the lines", arrived, 2 * _ARRIVAL_SECONDS)
+    behind = time.monotonic() - began
     say(
         f"  {now.logged:,} lines from {len(counters)} starts of the job; agent killed, pod deleted, Kafka away for "
         f"{arguments.outage} s: missing {now.missing}, repeated {now.repeated}, stack traces in one event "
-        f"{now.traces}, broken events {now.broken}; all there {time.monotonic() - began:.0f} s after the last"
+        f"{now.traces}, broken events {now.broken}; all there {behind:.0f} s after the last"
     )
-    return [] if now.holds else [f"{now.missing} lines did not arrive, {now.broken} not whole"]
+    return Outcome(
+        figures=[{"starts": len(counters), "behind_seconds": round(behind), **asdict(now)}],
+        problems=[] if now.holds else [f"{now.missing} lines did not arrive, {now.broken} not whole"],
+    )
 
 
-def _flood(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+def _flood(watch: Watch, arguments: argparse.Namespace) -> Outcome:
     added, run, rate = watch.added, uuid.uuid4().hex[:8], 10_000_000
     since = watch.ends()
     lines = arguments.flood * rate // 1000
@@ -108,20 +123,21 @@ def _flood(watch: Watch, arguments: argparse.Namespace) -> list[str]:
     counters = job.await_lines(added, run, 1, lines, 20.0 * arguments.flood)
     took = time.monotonic() - began
     used = added.at.run("exec", pod, "-c", "taskmanager", "--", "du", "-sm", "/opt/flink/log").split()[0]
-    now = task = job.task_manager(watch.flink)
     time.sleep(30)
+    task, agent_restarts = job.task_manager(watch.flink), job.agent_restarts(added, pod)
+    stayed = task.name == pod and not task.restarts and not agent_restarts
     arrived = tally(watch.documents(since), counters, job.TRACES_EVERY)
     say(
         f"  {arrived.logged:,} lines of 1 kB in {took:.0f} s ({arrived.logged / took / 1000:.1f} MB/s): "
         f"{100 - 100 * arrived.missing / arrived.logged:.0f} % shipped; log volume {used} MiB; the pod "
-        f"{'stayed' if now.name == pod else 'WAS REPLACED'}, restarts {task.restarts}, "
-        f"of the agent {job.agent_restarts(added, pod)}"
+        f"{'stayed' if task.name == pod else 'WAS REPLACED'}, restarts {task.restarts}, of the agent {agent_restarts}"
     )
-    stayed = now.name == pod and not task.restarts and not job.agent_restarts(added, pod)
-    return [] if stayed else [f"the pod {pod} or a container of it did not survive"]
+    figure = {"seconds": round(took), "volume_mib": int(used), "stayed": stayed, **asdict(arrived)}
+    problems = [] if stayed else [f"the pod {pod} or a container of it did not survive"]
+    return Outcome(figures=[figure], problems=problems)
 
 
-def _cost(watch: Watch, arguments: argparse.Namespace) -> list[str]:
+def _cost(watch: Watch, arguments: argparse.Namespace) -> Outcome:
     rates: dict[bool, list[float]] = {True: [], False: []}
     for shipping in [True, False] * arguments.pairs:
         run = uuid.uuid4().hex[:8]
@@ -138,22 +154,29 @@ def _cost(watch: Watch, arguments: argparse.Namespace) -> list[str]:
         f"  one CPU at most, a line of 200 bytes every {_WORK['records']} records: shipping costs {100 * cost:.1f} % "
         f"(medians of {arguments.pairs} runs of {arguments.seconds} s each)"
     )
-    return [] if cost < 0.05 else [f"shipping costs {100 * cost:.1f} % of the job's throughput, more than 5"]
+    return Outcome(
+        figures=[{"shipping": shipping, "rates": [round(rate) for rate in seen]} for shipping, seen in rates.items()],
+        problems=[] if cost < 0.05 else [f"shipping costs {100 * cost:.1f} % of the job's throughput, more than 5"],
+    )
 
 
 def _records(added: BenchCluster, run: str) -> int:
     return max(records for _, records in job.counters(added, run).values())
 
 
-_RUN: dict[str, Callable[[Watch, argparse.Namespace], list[str]]] = {"loss": _loss, "flood": _flood, "cost": _cost}
+_RUN: dict[str, Callable[[Watch, argparse.Namespace], Outcome]] = {"loss": _loss, "flood": _flood, "cost": _cost}
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    done: list[dict[str, Any]] = []
     problems: list[str] = []
     with bench_cluster(Target(arguments.name, arguments.context), job.CLUSTER) as added, ExitStack() as stack:
         watch = Watch(added, stack)
         for check in arguments.checks:
-            problems += _RUN[check](watch, arguments)
+            outcome = _RUN[check](watch, arguments)
+            problems += outcome.problems
+            done += [{"check": check, **each} for each in outcome.figures]
+    say(f"  raw figures: {figures.write(arguments.out, 'logging', arguments, done)}")
     return verdict(problems)
 
 
@@ -173,6 +196,7 @@ def main() -> int:
     for name, (default, text) in numbers.items():
         parser.add_argument(name, type=positive, default=default, help=f"{text} (default: {default})")
     parser.add_argument("--outage", type=int, default=60, help="loss: seconds without Kafka; 0: none (default: 60)")
+    figures.add_out(parser, "logging")
     arguments = parser.parse_args()
     return program("bench.logging", lambda: _run(arguments))
 

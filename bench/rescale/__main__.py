@@ -5,16 +5,17 @@ import random
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
+from bench.common import figures
 from bench.common.claims import CHECKPOINT_SECONDS
 from bench.common.program import add_target, positive, program, verdict
 from bench.rescale.settings import EIGHT_SECONDS, EIGHT_SECONDS_EVENTS, GUARANTEES, SETTINGS
 from components.flink.directories import DATA_DIR
-from console.paths import ROOT
 from console.progress import LocalError, say
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sweep", type=Path, metavar="FILE", help="YAML {name: settings of a cluster} to compare")
     parser.add_argument("--seed", type=int, default=1, help="of the moments in the checkpoint interval (default: 1)")
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/results/rescale", help="directory for JSON and PNG")
+    figures.add_out(parser, "rescale")
     return parser
 
 
@@ -145,7 +146,7 @@ def _run(arguments: argparse.Namespace) -> int:
                         done.append(repetition)
                         found = repetition.problems(event, exactly_once=exactly_once)
                         problems += [f"{setting}, {name}, {n + 1}: {text}" for text in found]
-                        report.write_raw(done, arguments.out)
+                        figures.write(arguments.out, "rescale", arguments, [asdict(each) for each in done])
     return 1 if problems else 0
 
 

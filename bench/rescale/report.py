@@ -1,14 +1,14 @@
-"""Lines, table and raw figures of a run."""
+"""Lines and table of a run."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from bench.common.figures import Record
 from bench.rescale.measure import Spread, spread
 from bench.rescale.run import Repetition
 
-_FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
+FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
     "gap": lambda r: r.figures.gap_millis,
     "latency": lambda r: r.figures.latency_millis,
     # When a process that was lost comes back, the job rescales once more.
@@ -21,7 +21,7 @@ _FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
 def line(r: Repetition, *, times: bool) -> str:
     """One repetition; without times where records count only once their transaction is committed."""
     figures = r.figures
-    told = {name: value for name, read in _FIGURES.items() if (value := read(r)) is not None}
+    told = {name: value for name, read in FIGURES.items() if (value := read(r)) is not None}
     return (
         f"  {r.setting:<8} {r.event:<18} {r.number:>2}  "
         + ("".join(f"{name} {value / 1000:.2f} s, " for name, value in told.items()) if times else "")
@@ -39,7 +39,7 @@ def table(repetitions: Sequence[Repetition]) -> str:
     head = f"  {'event':<18} {'figure':<18} {'setting':<10} {columns}  of {settings[0]}"
     lines = [head]
     for event in dict.fromkeys(r.event for r in repetitions):
-        for name, read in _FIGURES.items():
+        for name, read in FIGURES.items():
             first: Spread | None = None
             for setting in settings:
                 chosen = [r for r in repetitions if r.event == event and r.setting == setting]
@@ -56,9 +56,6 @@ def table(repetitions: Sequence[Repetition]) -> str:
     return "\n".join(lines)
 
 
-def write_raw(repetitions: Sequence[Repetition], directory: Path) -> Path:
-    """All figures, as JSON; return the file."""
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "rescale.json"
-    file.write_text(json.dumps([asdict(r) for r in repetitions], indent=1))
-    return file
+def repetitions(record: Record) -> list[Repetition]:
+    """Return the repetitions of a run that was written."""
+    return TypeAdapter(list[Repetition]).validate_python(record.figures)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import yaml
 
+from bench.common import figures
 from bench.common.cluster import bench_cluster
 from bench.common.flink import Flink, wait_for
 from bench.common.program import add_target, program, verdict
@@ -158,6 +159,7 @@ ACTS: Mapping[str, Callable[[Scene, Ledger], None]] = {
 def _run(arguments: argparse.Namespace) -> int:
     target = Target(arguments.name, arguments.context)
     problems: list[str] = []
+    done: list[dict[str, Any]] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
         flink = stack.enter_context(Flink(added.at, CLUSTER))
         settings = {"highAvailability": arguments.high_availability, **arguments.settings}
@@ -179,11 +181,14 @@ def _run(arguments: argparse.Namespace) -> int:
                 wrong = ledger.settle()
             except LocalError as error:
                 wrong = str(error)
+            done.append({"act": act, "wrong": wrong, "claims": ledger.counted})
             say(f"  {act}: {wrong or f'right, {ledger.counted} claims counted'}")
             if wrong:
                 problems.append(f"{act}: {wrong}")
                 break  # what comes after it would be wrong for the same reason
             ledger.send(_RECORDS)
+    elections = "s3" if scene.on_s3 else arguments.high_availability
+    say(f"\n  raw figures: {figures.write(arguments.out, f'state-{elections}', arguments, done)}")
     return verdict(problems)
 
 
@@ -214,6 +219,7 @@ def main() -> int:
         metavar="FILE",
         help="YAML: more settings of the cluster, such as s3, and an image with its plug-in",
     )
+    figures.add_out(parser, "state")
     arguments = parser.parse_args()
     return program("bench.state", lambda: _run(arguments))
 

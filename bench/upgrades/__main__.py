@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+from bench.common import figures
 from bench.common.claims import claims
 from bench.common.cluster import BenchCluster, bench_cluster
 from bench.common.flink import Flink, wait_for
@@ -32,6 +34,18 @@ _TOPIC = {"partitions": 2, "replicas": 1, "retentionMillis": 1_800_000, "config"
 _TOPICS: dict[str, Any] = dict.fromkeys((INPUT, *OUTPUTS, f"{CLUSTER}-dead-letters"), _TOPIC)
 _PATIENCE_SECONDS = 240.0
 _UNKNOWN = "--no-such-argument"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A version of the job that was brought up; `seconds` from the start of its update to its first record."""
+
+    version: int
+    seconds: float
+    restored: str
+    """Path of the checkpoint or savepoint that it continued from; empty for the first version."""
+    killed: bool
+    """True if its update was killed half-way and run again."""
 
 
 def _cluster(version: int, high_availability: str, **more: Any) -> dict[str, Any]:
@@ -105,6 +119,7 @@ def _run(arguments: argparse.Namespace) -> int:
     high_availability: str = arguments.high_availability
     target = Target(arguments.name, arguments.context)
     problems: list[str] = []
+    done: list[Version] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
         added.apply(_cluster(0, high_availability), _TOPICS)
         directory = f"{DATA_DIR}/payloads/{CLUSTER}"
@@ -115,14 +130,15 @@ def _run(arguments: argparse.Namespace) -> int:
         begin = {topic: reader.ends(topic) for topic in (INPUT, *OUTPUTS)}
         with Load(bootstrap, INPUT, directory, arguments.rate):
             for version in range(count + 1):
+                killed = version > 0 and version == (count + 1) // 2
                 since, start = reader.ends(OUTPUTS[version % 2]), time.monotonic()
                 if version:
                     cluster = _cluster(version, high_availability)
-                    _upgrade(added, flink, version, cluster, killed=version == (count + 1) // 2)
+                    _upgrade(added, flink, version, cluster, killed=killed)
                 restored = _await_version(flink, reader, version, since)
-                say(
-                    f"  version {version}: wrote after {time.monotonic() - start:.1f} s, went on from {restored or '-'}"
-                )
+                took = time.monotonic() - start
+                say(f"  version {version}: wrote after {took:.1f} s, went on from {restored or '-'}")
+                done.append(Version(version=version, seconds=round(took, 1), restored=restored, killed=killed))
                 if version and not restored:
                     problems.append(f"version {version} began without the state of the one before")
             if arguments.ways_back:
@@ -149,6 +165,10 @@ def _run(arguments: argparse.Namespace) -> int:
     lost = len(sent - seen.keys())
     gap = max((after - before for before, after in pairwise(sorted(seen.values()))), default=0)
     say(f"\n  {count} upgrades, {len(sent)} records, {lost} lost; longest time without a new record {gap / 1000:.1f} s")
+    totals = {"records": len(sent), "lost": lost, "gap_millis": gap}
+    say(
+        f"  raw figures: {figures.write(arguments.out, 'upgrades', arguments, [asdict(each) for each in done], totals)}"
+    )
     return verdict([*problems, *([f"{lost} records were lost"] if lost else [])])
 
 
@@ -164,6 +184,7 @@ def main() -> int:
     parser.add_argument(
         "--ways-back", action="store_true", help="then a version that cannot start, and a return to a savepoint"
     )
+    figures.add_out(parser, "upgrades")
     arguments = parser.parse_args()
     return program("bench.upgrades", lambda: _run(arguments))
 
