@@ -26,9 +26,9 @@ def copy_checkout(into: Path) -> Path:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, into / name)
     for directory in BUILT:
-        for jar in (ROOT / directory).glob("*.jar"):
+        for sources in (ROOT / directory).glob("*.sources"):
             (into / directory).mkdir(parents=True, exist_ok=True)
-            for file in (jar, jar.with_suffix(".sources")):
+            for file in (sources, sources.with_suffix(".jar")):
                 shutil.copy(file, into / directory)
     (into / ".venv").symlink_to((ROOT / ".venv").resolve())
     return into

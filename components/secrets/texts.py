@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from components.secrets.documents import in_document
@@ -84,8 +85,13 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 def secrets_in(text: str) -> list[Span]:
     """All secrets in a text, in order; those that touch are one."""
+    return list(_secrets_in(text))
+
+
+@lru_cache(maxsize=256)  # the clusters of a stack have most of their files in common
+def _secrets_in(text: str) -> tuple[Span, ...]:
     if (_KIND.search(text) and _DATA.search(text)) or _STRING_DATA.search(text):
-        return [Span(0, len(text), "a Secret")]
+        return (Span(0, len(text), "a Secret"),)
     for mask in MASKS:  # what is hidden already is no secret any more
         text = text.replace(mask, "*" * len(mask))
     spans = _all(text)
@@ -95,7 +101,7 @@ def secrets_in(text: str) -> list[Span]:
             found[-1] = Span(found[-1].start, max(found[-1].end, span.end), found[-1].name)
         else:
             found.append(span)
-    return found
+    return tuple(found)
 
 
 def _all(text: str) -> Iterator[Span]:

@@ -1,18 +1,18 @@
-"""Rules as the engine runs them: through the SDK, with its proxies, and with values that are not known yet."""
+"""Rules as the engine runs them: through the messages of its protocol, and with values that are not known yet."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from pulumi_policy import EnforcementLevel, ResourceValidationArgs, StackValidationArgs
-from pulumi_policy.policy import PolicyResource
-from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, unknown_checking_proxy
+from google.protobuf import json_format
+from pulumi.runtime.proto import analyzer_pb2
+from pulumi_policy import EnforcementLevel
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE
 
-from policies.__main__ import policy
 from policies.availability import ODD
 from policies.delivery import TOPIC_SURVIVES
-from policies.engine import Judge, UnjudgedError, plain
+from policies.engine import Judge, plain
 from policies.headroom import HOLDS_PROCESS, JVM_HEAP
 from policies.hygiene import OPAQUE
 from policies.memory import BOUNDED, NAMESPACE
@@ -20,6 +20,7 @@ from policies.pack import RULES, Configuration, configuration, judge
 from policies.rescale import NOT_FIXED
 from policies.resources import Resource, Stack
 from policies.rules import Level, Rule
+from policies.server import Server, policy
 from policies.unknown import Unknown
 from tests.policy.examples import (
     BAD,
@@ -38,43 +39,51 @@ from tests.policy.examples import (
 )
 
 
+def served(configured: Callable[[str], Configuration], **bounds: Mapping[str, Any]) -> Any:
+    """The pack's server for stack files of a test, configured by the engine with bounds of rules."""
+    server: Any = Server("test", "0.0.1", [policy(rule) for rule in RULES], EnforcementLevel.MANDATORY)
+    server.judge = Judge(configured)
+    request = analyzer_pb2.ConfigureAnalyzerRequest()
+    for name, values in bounds.items():
+        each = request.policyConfig[name.replace("_", "-")]
+        each.enforcementLevel = analyzer_pb2.MANDATORY
+        each.properties.update(values)
+    server.Configure(request, None)
+    return server
+
+
+def asked(message: Any, each: Resource, properties: Document) -> Any:
+    """A message of the engine about a resource."""
+    message.type, message.name, message.urn = each.type, each.name, each.urn
+    message.properties.update(properties)
+    return message
+
+
 def engine(documents: list[Document], rule: Rule, **bounds: Any) -> tuple[list[str], str]:
     """What the engine is told of a stack: violations, and the note of what could not be judged."""
-    judge_ = Judge(lambda _: DEV.with_bounds({rule.id: bounds}))
-    told: list[str] = []
-    notes: list[str] = []
-
-    def report(message: str, _urn: str | None) -> None:
-        told.append(message)
-
-    def attempt(run: Callable[[], None]) -> None:
-        try:
-            run()
-        except UnjudgedError as error:
-            notes.append(error.message)
-
+    server = served(lambda _: DEV.with_bounds({rule.id: bounds}), **({rule.id: bounds} if bounds else {}))
     everything = list(resources(documents))
-    options: Any = None
-    for each, document in zip(everything, documents, strict=True):
-        args = ResourceValidationArgs(
-            each.type, unknown_checking_proxy(document), each.urn, each.name, options, None, bounds
-        )
-        attempt(lambda args=args: judge_.resource(rule if rule.scope == "object" else BOUNDED, args, report))
+    answers = [
+        server.Analyze(asked(analyzer_pb2.AnalyzeRequest(), each, document), None)
+        for each, document in zip(everything, documents, strict=True)
+    ]
     if rule.scope == "stack":
-        told.clear()
-        notes.clear()
         # What the API server makes of it: a Deployment has one replica where nobody said.
         for document in documents:
             if document["kind"] == "Deployment":
                 document["spec"].setdefault("replicas", 1)
-        shown = [
-            PolicyResource(
-                each.type, unknown_checking_proxy(document), each.urn, each.name, options, None, None, [], {}
-            )
-            for each, document in zip(everything, documents, strict=True)
-        ]
-        attempt(lambda: judge_.stack(rule, StackValidationArgs(shown, bounds), report))
-    return told, "\n".join(notes)
+        request = analyzer_pb2.AnalyzeStackRequest()
+        for each, document in zip(everything, documents, strict=True):
+            asked(request.resources.add(), each, document)
+        answers = [server.AnalyzeStack(request, None)]
+    told = [each for answer in answers for each in answer.diagnostics if each.policyName == rule.id]
+    heading = f"{rule.description}\n"
+    assert all(each.message.startswith(heading) for each in told)
+    violations = [
+        each.message.removeprefix(heading) for each in told if each.enforcementLevel == analyzer_pb2.MANDATORY
+    ]
+    notes = [each.message.removeprefix(heading) for each in told if each.enforcementLevel == analyzer_pb2.ADVISORY]
+    return violations, "\n".join(notes)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -165,8 +174,8 @@ def test_what_the_pack_cannot_see_into_is_told(kind: str) -> None:
 
 
 def test_properties_become_plain() -> None:
-    proxied = unknown_checking_proxy({"a": [1.0, 2.5, {"b": UNKNOWN_STRING_VALUE}], "c": True, "d": None})
-    assert plain(proxied) == {"a": [1, 2.5, {"b": Unknown("a[2].b")}], "c": True, "d": None}
+    properties = {"a": [1.0, 2.5, {"b": UNKNOWN_STRING_VALUE}], "c": True, "d": None}
+    assert plain(properties) == {"a": [1, 2.5, {"b": Unknown("a[2].b")}], "c": True, "d": None}
 
 
 def test_levels_and_bounds_have_a_schema_that_the_engine_checks() -> None:
@@ -222,30 +231,41 @@ def test_findings_are_equal_whichever_way_the_properties_came() -> None:
 
 def test_bounds_of_the_stack_files_go_by_the_name_of_the_stack() -> None:
     rule = next(rule for rule in RULES if rule.id == "namespace-of-platform")
-    asked: list[str] = []
+    names: list[str] = []
 
     def configured(stack: str) -> Configuration:
-        asked.append(stack)
+        names.append(stack)
         return Configuration({rule.id: {"namespaces": [stack]}})
 
-    def told(judge_: Judge, stack: str) -> list[str]:
-        found: list[str] = []
+    def told(server: Any, stack: str) -> list[str]:
         document: Document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "dev"}}
         urn = f"urn:pulumi:{stack}::streaming-platform::kubernetes:core/v1:ConfigMap::a"
-        options: Any = None
-        # What the engine hands over for a bound that the stack files have does not count.
-        given = {"namespaces": ["dev", "staging"]}
-        args = ResourceValidationArgs("kubernetes:core/v1:ConfigMap", document, urn, "a", options, None, given)
-        judge_.resource(rule, args, lambda text, _: found.append(text))
-        return found
+        each = Resource(type="kubernetes:core/v1:ConfigMap", name="a", urn=urn, properties={})
+        answer = server.Analyze(asked(analyzer_pb2.AnalyzeRequest(), each, document), None)
+        return [each.message for each in answer.diagnostics if each.policyName == rule.id]
 
-    judge_ = Judge(configured)
-    assert told(judge_, "dev") == []
-    (text,) = told(judge_, "staging")
+    # What the engine hands over for a bound that the stack files have does not count.
+    server = served(configured, **{rule.id: {"namespaces": ["dev", "staging"]}})
+    assert told(server, "dev") == []
+    (text,) = told(server, "staging")
     assert "namespace 'dev' is none of staging" in text
-    assert asked == ["dev", "staging"]
+    assert set(names) == {"dev", "staging"}
 
     def refused(stack: str) -> Configuration:
         raise ValueError(f"{stack} is no environment")
 
-    assert told(Judge(refused), "nowhere") == ["nowhere is no environment"]
+    assert told(served(refused), "nowhere") == [f"{rule.description}\nnowhere is no environment"]
+
+
+def test_properties_are_decoded_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[object] = []
+    decode = json_format.MessageToDict
+
+    def counted(message: Any) -> Any:
+        decoded.append(message)
+        return decode(message)
+
+    monkeypatch.setattr("policies.server.json_format.MessageToDict", counted)
+    documents = good()
+    engine(documents, ODD)  # each resource on its own, then all of the stack
+    assert len(decoded) == len(documents)
