@@ -39,7 +39,7 @@ _AIMS_SECONDS = {
     ("jobmanager-killed", "new leader"): 6.0,
     ("scale-up", "ready to used"): 10.0,
 }
-"""What was aimed at before it was measured."""
+"""The aims, which were set before the first measurement."""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

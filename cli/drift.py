@@ -1,4 +1,4 @@
-"""What somebody changed beside Pulumi: what applying our objects again would change, and what we never wrote."""
+"""Drift: changes that applying our objects again would undo, and objects and fields that we never wrote."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ _CONTROLLERS = ("kube-", "cloud-controller-manager", "csi-")
 _CONTENT = ("spec", "data", "binaryData", "rules", "subjects", "roleRef", "webhooks")
 # Where it is not ours, the autoscaler's; that it leaves 0 alone is told with the health of things.
 _REPLICAS = ("spec", "replicas")
-# Says when somebody restarted pods, and changes nothing in how they run.
+# The time of a restart of pods. It changes nothing in how they run.
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _SECRET_KEY, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"  # of Pulumi's state
 _SHOWN = 60
@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Foreign:
-    """One field of an object of ours that somebody added."""
+    """A field of an object of ours that was added outside of Pulumi."""
 
     where: str
     path: str
@@ -134,7 +134,7 @@ def find(ask: Ask, ours: Sequence[tuple[Mapping[str, Any], Sequence[str]]]) -> D
 
 
 def reset(ask: Ask, drift: Drift) -> None:
-    """Apply again what differs, whoever owns the fields now. A claim that is gone is not made again: it held data."""
+    """Apply again what differs, whatever owns the fields now. A missing claim is not recreated: it held data."""
     if drift.to_apply:
         ask(*_APPLY, stdin=_list(drift.to_apply))
 
@@ -168,7 +168,7 @@ def _related(path: str, others: Sequence[str]) -> bool:
 def _differences(
     live: Mapping[str, Any], applied: Mapping[str, Any], managers: Mapping[tuple[str | int, ...], str]
 ) -> Iterator[Change]:
-    """What an apply would change in an object."""
+    """Yield what an apply would change in an object."""
     hidden = live["kind"] == "Secret"
     for pointer, before, after in _walk((), live, applied):
         if pointer[0] == "status" or (pointer[0] == "metadata" and pointer[1] in _BOOKKEEPING):
@@ -225,7 +225,7 @@ def _child(value: Any, step: str | int) -> Any:
 
 
 def _managed(live: Mapping[str, Any]) -> dict[tuple[str | int, ...], str]:
-    """Who owns which field of an object, status and scale apart; fields that we own too are ours."""
+    """Yield the owner of each field of an object, status and scale left out. Fields that we own too count as ours."""
     found: dict[tuple[str | int, ...], str] = {}
     entries = sorted(field(live, "metadata", "managedFields", default=[]), key=lambda e: e.get("manager") == PROJECT)
     for entry in entries:

@@ -31,7 +31,7 @@ def render(settings: LoggingSettings, files: LogFiles, place: Path, *, kafka: st
 
 
 def dry_run(settings: LoggingSettings, files: LogFiles, place: Path, image: str = "") -> str:
-    """What fluentd says of the configuration of these settings. Raises LocalError where it refuses it."""
+    """Return what fluentd says of the configuration of these settings. Raises LocalError where it refuses it."""
     command = [*render(settings, files, place), "--dry-run"]
     names = re.findall(r"ENV\['(\w+)'\]", (place / "fluent.conf").read_text(encoding="utf-8"))
     given = dict.fromkeys(names, "x")  # the sidecar's variables, secrets among them: what they hold does not matter

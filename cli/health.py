@@ -1,4 +1,4 @@
-"""What of an environment should run and does not, and why: as Kubernetes and Flink tell it."""
+"""The health of an environment: what should run and does not, and why, as Kubernetes and Flink report it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Fault:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is about: a StatefulSet's next pod has the same name."""
+        """Return what it is about: a StatefulSet's next pod has the same name."""
         return self.where, self.pod
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ def workloads(settings: EnvironmentSettings) -> list[Workload]:
 
 
 def faults(at: Kube, settings: EnvironmentSettings) -> list[Fault]:
-    """What should run and does not. A job is asked for where nothing else says why it does not run."""
+    """Return what should run and does not. A job is asked for where nothing else says why it does not run."""
     found = of_workloads(at, settings)
     for name in settings.flink.clusters:
         own = [fault for fault in found if fault.part == f"Flink {name}"]
@@ -84,7 +84,7 @@ def of_workloads(at: Kube, settings: EnvironmentSettings) -> list[Fault]:
 
 
 def of_workload(at: Kube, wanted: Workload, objects: Sequence[Mapping[str, Any]]) -> list[Fault]:
-    """Why a workload has fewer ready pods than it must have; nothing if it has them."""
+    """Return why a workload has fewer ready pods than it must have; nothing if it has them."""
     kubectl = f"kubectl -n {at.namespace}"
     kind, name = wanted.kind.lower(), wanted.name
     there = [each for each in objects if each["kind"] == wanted.kind and each["metadata"]["name"] == name]
@@ -125,7 +125,7 @@ def _pods_of(workload: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) 
 
 
 def of_pod(at: Kube, part: str, pod: Mapping[str, Any]) -> Fault | None:
-    """Why a pod is not ready, as far as it can be told by now."""
+    """Return why a pod is not ready, as far as it can be told by now."""
     name = pod["metadata"]["name"]
     describe = f"kubectl -n {at.namespace} describe pod {name}"
     conditions = {each["type"]: each for each in field(pod, "status", "conditions", default=[])}
@@ -178,7 +178,7 @@ def last_log(at: Kube, pod: str, container: str) -> str:
 
 
 def of_job(at: Kube, name: str) -> Fault | None:
-    """Why a cluster's job does not run, as its JobManager tells it."""
+    """Return why a cluster's job does not run, as its JobManager tells it."""
     told = job.look(at, name)
     if told.runs:
         return None

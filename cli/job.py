@@ -1,4 +1,4 @@
-"""What the job of a Flink cluster does, in words."""
+"""The state of a Flink cluster's job, in words."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,8 @@ class JobState:
 
 
 def describe(job: Mapping[str, Any] | None, parallelism: int) -> JobState:
-    """What Flink tells about a job. Parallelism is a fact of running jobs only: of others Flink tells the maximum."""
+    """Return Flink's state of a job in words. Only a running job has a parallelism: for others Flink reports the
+    maximum."""
     if job is None:
         return JobState(runs=False, ended=False, text="no job")
     state = str(job["state"])
@@ -35,7 +36,7 @@ def describe(job: Mapping[str, Any] | None, parallelism: int) -> JobState:
 
 
 def look(at: Kube, name: str) -> JobState:
-    """What a cluster's job does, as Flink's REST API tells it."""
+    """Return what a cluster's job does, as Flink's REST API tells it."""
     service = f"svc/{name}-jobmanager"
     try:
         jobs = at.rest(service, 8081, "/jobs/overview")[0]["jobs"]
@@ -56,7 +57,7 @@ def look(at: Kube, name: str) -> JobState:
 
 
 def with_reasons(state: JobState, said: Sequence[str]) -> JobState:
-    """A state with what the JobManagers say of why their job does not run: whoever led last knows more."""
+    """A state with the JobManagers' reasons for a job that does not run; the last leader's comes first."""
     if not said:
         return state
     ended = next((text for text in said if text.startswith(STAYS_ENDED)), None)
@@ -65,7 +66,8 @@ def with_reasons(state: JobState, said: Sequence[str]) -> JobState:
 
 
 def reasons(at: Kube, name: str) -> list[str]:
-    """What the JobManagers say of why the job does not run, apart from its state; nothing of those that are not up."""
+    """Return the reasons that the JobManagers give for a job that does not run, apart from its state; none for
+    JobManagers that do not run."""
     selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=jobmanager"
     said: list[str] = []
     for pod in at.items("pods", "-l", selector):

@@ -34,14 +34,15 @@ STACKS = ("cluster", "dev")  # what `make up` applies, in this order
 
 @dataclass(frozen=True)
 class Target:
-    """Which cluster a command is about: a local node's name, or a kube context."""
+    """The cluster that a command is for: a local node's name, or a kube context."""
 
     name: str
     context: str  # empty: the local node
 
     @property
     def state(self) -> Path:
-        """Where this platform's Pulumi state and keys lie. Raises LocalError where the name can be no platform's."""
+        """The directory of this platform's Pulumi state and keys. Raises LocalError if the name cannot be a
+        platform's."""
         if not self.context:
             lifecycle.check_name(self.name)
             return state(self.name)
@@ -50,7 +51,7 @@ class Target:
 
     @property
     def words(self) -> str:
-        """What a `make` command needs beside its name to be about this platform; begins with a blank if anything."""
+        """The variables that a `make` command needs to act on this platform; begins with a blank unless it is empty."""
         if self.context:
             return f" CONTEXT={shlex.quote(self.context)}"
         return "" if self.name == DEFAULT_NAME else f" NAME={self.name}"
@@ -111,7 +112,7 @@ def workspace(target: Target) -> Workspace:
 
 
 def _overlay(cluster: Mapping[str, object], node: Layout | None = None) -> Mapping[str, Mapping[str, object]]:
-    """What only this platform knows, by stack, from the kinds of the stacks there are."""
+    """Return what only this platform knows, by stack, from the kinds of the stacks there are."""
     kinds = {stack: load_file(stack_file(stack)) for stack in stack_names()}
     environments = {stack: each for stack, each in kinds.items() if isinstance(each, EnvironmentSettings)}
     overlay = dict.fromkeys(kinds.keys() - environments.keys(), cluster)
@@ -122,7 +123,7 @@ def _overlay(cluster: Mapping[str, object], node: Layout | None = None) -> Mappi
 
 
 def _on_node(settings: EnvironmentSettings) -> Mapping[str, object]:
-    """What a local node ships logs with, unless the stack names an image: the collector, which can be built here."""
+    """Return the log agent of a local node, unless the stack names an image: the collector, which can be built here."""
     return {} if settings.logging.image else {"logging": {"agent": "opentelemetryCollector"}}
 
 
@@ -182,7 +183,7 @@ def apply(target: Target) -> bool:
 
 
 def _hint() -> None:
-    """Name the environments that the stack `cluster` makes for nobody."""
+    """Print the environments of the stack `cluster` that no stack uses."""
     for name in without_stack():
         say(f"  environment {name}: no stack puts anything there yet; stacks/Pulumi.{name}.yaml makes one")
 
@@ -195,7 +196,7 @@ def _watch(work: Workspace, stack: str) -> Watch | None:
 
 
 def drift(target: Target, work: Workspace, stack: str) -> tuple[Ask, Drift]:
-    """What somebody changed beside Pulumi in a stack's objects, and the kubectl that was asked."""
+    """Return the changes to a stack's objects that were made outside of Pulumi, and the kubectl that was asked."""
     kubeconfig = deployer_kubeconfig(target, stack)
 
     def ask(*words: str, stdin: str) -> str:
@@ -214,7 +215,7 @@ def _reset_or_tell(target: Target, work: Workspace, stack: str) -> bool:
 
 
 def _reset(target: Target, work: Workspace, stack: str) -> bool:
-    """Set back what somebody changed beside Pulumi, for which Pulumi does not look; return whether there was any."""
+    """Undo changes made outside of Pulumi, which Pulumi does not look for; return whether there were any."""
     with step(f"{stack}: comparing what was applied with the cluster"):
         ask, found = drift(target, work, stack)
     if found.lost_claims:
@@ -224,7 +225,7 @@ def _reset(target: Target, work: Workspace, stack: str) -> bool:
             "then makes one"
         )
     for name in found.missing:
-        say(f"    made again, as somebody deleted it: {name}")
+        say(f"    recreated, as it had been deleted: {name}")
     for change in found.changes:
         say(f"    set back: {change}")
     for foreign in found.foreign:
@@ -311,7 +312,7 @@ def broken_parts(target: Target) -> list[str]:
 
 
 def orphans(target: Target) -> list[str]:
-    """What runs on a local node in no living pod."""
+    """Return what runs on a local node in no living pod."""
     if target.context:
         return []
     return lifecycle.orphans(lifecycle.layout(target.name, get_tools(node=False)[0]))

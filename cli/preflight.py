@@ -1,4 +1,4 @@
-"""Whether a cluster that exists can carry the platform: one table, before anything is created."""
+"""A check whether an existing cluster can carry the platform: one table, before anything is created."""
 
 import json
 import os
@@ -157,12 +157,12 @@ def metrics(services: Sequence[Mapping[str, Any]]) -> Finding:
 
 
 def ships_logs(settings: EnvironmentSettings) -> bool:
-    """Whether any pod has a log sidecar."""
+    """Return whether any pod has a log sidecar."""
     return settings.logging.enabled and bool(settings.flink.clusters)
 
 
 def builds_fluentd(settings: EnvironmentSettings) -> bool:
-    """Whether the sidecars run the image of our own recipe."""
+    """Return whether the sidecars run the image of our own recipe."""
     return ships_logs(settings) and settings.logging.agent == "fluentd" and settings.logging.image is None
 
 
@@ -187,7 +187,8 @@ def registry(settings: EnvironmentSettings) -> Finding:
 
 
 def policies(daemon_sets: Sequence[Mapping[str, Any]]) -> Finding:
-    """Whether something is known to enforce NetworkPolicy; without it namespaces are not apart on the network."""
+    """Return whether a known network plug-in enforces NetworkPolicy. Without one, namespaces are not isolated on the
+    network."""
     names = [str(d["metadata"]["name"]) for d in daemon_sets]
     found = [name for name in names if name.startswith(POLICY_AGENTS)]
     if found:

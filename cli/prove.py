@@ -32,7 +32,7 @@ _PROVED = "proved"  # a file in the platform's state
 
 @dataclass(frozen=True)
 class Proof:
-    """What came out for the ids that went in."""
+    """The results for the ids that were sent."""
 
     sent: int
     missing: int
@@ -55,7 +55,7 @@ def kube(target: Target) -> tuple[Kube, EnvironmentSettings]:
 
 
 def forget_proof(target: Target) -> bool:
-    """Whether the platform was proved as it was. No longer so from here on: an update may fail half-way."""
+    """Return whether the platform was proved as it was. No longer so from here on: an update may fail half-way."""
     marker = target.state / _PROVED
     proved = marker.exists()
     marker.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
 
 
 def connection_of(settings: EnvironmentSettings) -> PodConnection:
-    """How to reach the environment's brokers through the Kubernetes API."""
+    """Return how to reach the environment's brokers through the Kubernetes API."""
     return PodConnection(
         namespace=settings.environment,
         stateful_set="kafka",

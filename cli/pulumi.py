@@ -56,7 +56,8 @@ def environment_settings(file: Path, over: Mapping[str, Any] | None = None) -> E
 
 
 def _given(name: str) -> str | None:
-    """What the user's environment says; what `make env` of a platform has put there is that platform's own business."""
+    """Return the variables of the user's environment. Those that `make env` of another platform has set are left
+    out."""
     value = os.environ.get(name)
     return None if value and f"{state('')}/" in value else value
 
@@ -72,7 +73,7 @@ def _passphrase() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """One platform's Pulumi state. What the user's environment says about backend and passphrase goes first."""
+    """One platform's Pulumi state. The backend and passphrase of the user's environment take precedence."""
 
     state: Path
     bin: Path
@@ -142,7 +143,7 @@ class Workspace:
             raise LocalError(f"pulumi {command} of {stack} failed: the messages above say why. It can be run again")
 
     def start(self, command: str, stack: str, *options: str) -> "subprocess.Popen[bytes]":
-        """Start a Pulumi command on a stack without its output: for whoever means to kill it."""
+        """Start a Pulumi command on a stack without its output, for tests that kill it."""
         words = self._words(command, stack, *options)
         self._recover(stack)
         return runs.start(words, state=self.state, stack=stack, environment=self.environment(stack), quiet=True)

@@ -1,4 +1,4 @@
-"""Whether nodes have room for what a stack asks for."""
+"""The capacity of nodes against what a stack requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def free(
 def capacity(
     nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]], settings: EnvironmentSettings
 ) -> Finding:
-    """What is free against what the stack asks for with every autoscaler at its maximum."""
+    """Return what is free against what the stack asks for with every autoscaler at its maximum."""
     fits, text = _compared(nodes, pods, settings, "max")
     if not fits:
         return Finding("capacity", "failed", f"{text}; lower taskManagers.max, cpu or memoryMib, or add nodes")

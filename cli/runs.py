@@ -1,4 +1,4 @@
-"""What an interrupted run of Pulumi leaves: a lock, plug-ins without a parent, and operations that nobody ended."""
+"""The remains of an interrupted run of Pulumi: a lock, plug-ins without a parent, and unfinished operations."""
 
 import contextlib
 import json
@@ -104,7 +104,7 @@ def _namespace() -> str:
 
 
 def _started(pid: int) -> int:
-    """When a process started; 0 when there is none."""
+    """Return when a process started; 0 when there is none."""
     with contextlib.suppress(OSError):
         state, *numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return 0 if state == "Z" else int(numbers[18])

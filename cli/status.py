@@ -1,4 +1,4 @@
-"""What runs, how it scales, how to reach it, and what should run and does not."""
+"""The status of a platform: what runs, how it scales, how to reach it, and what should run and does not."""
 
 from cli import health, job
 from cli.kube import Kube, field

@@ -36,5 +36,5 @@ def run_tests(target: Target, level: str) -> int:
 
 
 def _take_down(target: Target) -> None:
-    with alone(target, "make test"):  # somebody may work on a platform of that name
+    with alone(target, "make test"):  # a platform of that name may be in use
         lifecycle.down(target.name, delete_data=True)

@@ -32,7 +32,7 @@ _CRASHES_BEFORE = 5
 
 @dataclass
 class Patience:
-    """What was seen when, to tell what takes its time from what does not come."""
+    """A record of when each state was first seen, to tell a slow start from one that will not succeed."""
 
     _since: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
     _restarts: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
@@ -45,7 +45,7 @@ class Patience:
         return found + [fault for fault in faults if fault.reason == health.CRASHES and self._loops(fault, faults)]
 
     def _loops(self, fault: Fault, faults: Sequence[Fault]) -> bool:
-        """Whether a container fails by its own fault: not while others that it needs are not there."""
+        """Return whether a container fails by its own fault: not while others that it needs are not there."""
         needs = health.NEEDS if fault.part not in health.NEEDS else ()
         if any(other.part in needs for other in faults):
             return False
@@ -54,7 +54,7 @@ class Patience:
 
 
 def until_it_runs(at: Kube, settings: EnvironmentSettings, limit_seconds: float | None = None) -> None:
-    """Wait until all of an environment runs. Raises LocalError with what does not, as soon as waiting is of no use."""
+    """Wait until all of an environment runs. Raises LocalError with what does not, as soon as waiting is in vain."""
     patience = Patience()
     limit = LIMIT_SECONDS if limit_seconds is None else limit_seconds
     deadline = time.monotonic() + limit
@@ -75,5 +75,5 @@ def until_it_runs(at: Kube, settings: EnvironmentSettings, limit_seconds: float 
 
 
 def told(faults: Sequence[Fault]) -> str:
-    """What does not run, a line for each, with the command that helps."""
+    """Return what does not run, a line for each, with the command that helps."""
     return "\n".join(f"  {fault}" for fault in faults)

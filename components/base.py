@@ -1,4 +1,4 @@
-"""What every component shares: labels, child options, volume claims and the shape of pods."""
+"""Labels, options of children, volume claims and pod templates, as all components use them."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ _LABEL = "app.kubernetes.io/"
 
 # Pulumi makes up another owner of fields for each resource of a state; a creation that was interrupted, or a state that
 # was lost, would leave objects that the next update may not touch.
-# What we write is ours too when somebody changed it with kubectl since: an update would end with a conflict otherwise.
+# Fields that we write stay ours after a change by kubectl: otherwise the next update would end with a conflict.
 FIELD_MANAGER = {"pulumi.com/patchFieldManager": PROJECT, "pulumi.com/patchForce": "true"}
 # The provider would wait until a Service has endpoints, and ten seconds more; what is behind it is waited for anyhow.
 # For a claim it would read the StorageClass, which is in no namespace, and a deployer has rights in its own only.
@@ -26,7 +26,7 @@ _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
-    """Where volume claims come from: a StorageClass (the cluster's default if None), and whether they are protected."""
+    """The StorageClass of volume claims (None: the cluster's default), and whether the claims are protected."""
 
     storage_class: str | None = None
     protect: bool = True
@@ -51,25 +51,26 @@ def selector(all_labels: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class PodAdditions:
-    """What comes into pods beside what their component makes: from a user's settings, or from another component.
+    """Parts of a pod that its own component does not make: from a user's settings, or from another component.
 
-    The one way in: a log sidecar is an `init_containers` entry (with `restartPolicy: Always`), its `volumes`, the
-    `texts` of its ConfigMap, and the seconds that it needs to flush. Two of them are added with `+`.
+    This is the only way to add to a pod. A log sidecar, for example, is an `init_containers` entry (with
+    `restartPolicy: Always`), its `volumes`, the `texts` of its ConfigMap, and the seconds that it needs to flush. Two
+    additions are joined with `+`.
     """
 
     init_containers: tuple[k8s.core.v1.ContainerArgsDict, ...] = ()
     containers: tuple[k8s.core.v1.ContainerArgsDict, ...] = ()
     volumes: tuple[k8s.core.v1.VolumeArgsDict, ...] = ()
     mounts: tuple[k8s.core.v1.VolumeMountArgsDict, ...] = ()
-    """Of the main container."""
+    """Mounted into the main container."""
     env: tuple[k8s.core.v1.EnvVarArgsDict, ...] = ()
-    """Of the main container."""
+    """Environment variables of the main container."""
     spec: Mapping[str, object] = field(default_factory=dict[str, object])
     """Further fields of the pods' spec, such as a node selector."""
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Files of ConfigMaps, by name: pods are replaced when they change."""
     grace_seconds: int = 0
-    """On top of what the main container takes to stop."""
+    """Added to the time that the main container takes to stop."""
 
     def __add__(self, other: "PodAdditions") -> "PodAdditions":
         return PodAdditions(
@@ -200,7 +201,7 @@ class Children:
 
 
 def claim_spec(size_mib: int, access_mode: str, storage: StorageArgs) -> k8s.core.v1.PersistentVolumeClaimSpecArgsDict:
-    """The spec of a claim of so many MiB."""
+    """The spec of a claim of `size_mib`."""
     spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
         "access_modes": [access_mode],
         "resources": {"requests": {"storage": mib(size_mib)}},

@@ -25,7 +25,7 @@ _lock = threading.Lock()
 
 
 class ToldError(Exception):
-    """What a user can do something about: the message says what. Shown without a traceback."""
+    """An error that a user can act on. Its message is shown without a traceback."""
 
 
 class Provider(ResourceProvider):
@@ -87,7 +87,7 @@ def say_once(text: str) -> None:
     if not program.endswith("pulumi/dynamic/__main__.py") or not arguments:
         print(text, file=sys.stderr)
         return
-    # To the engine, whose address it is: what stands in stderr is not in the comment on a pull request, warnings are.
+    # To the engine's address: the comment on a pull request shows warnings, but not what is written to stderr.
     with grpc.insecure_channel(arguments[0]) as channel:
         request = engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text)
         engine: Any = engine_pb2_grpc.EngineStub(channel)  # its types are partial

@@ -17,7 +17,7 @@ _KINDS: dict[type, str] = {str: "text", int: "a whole number", bool: "true or fa
 
 
 def manifest(kind: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
-    """For AfterValidator: an object of core/v1 such as `Volume`, whose keys and values are those of its type."""
+    """Return a validator for an object of core/v1 such as `Volume`, whose keys and values are those of its type."""
 
     def check(given: Mapping[str, Any]) -> Mapping[str, Any]:
         for path, text in _problems(_type(kind), given, ""):
@@ -30,7 +30,7 @@ def manifest(kind: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
 
 
 def _problems(wanted: Any, given: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Where a value is not of the type that is wanted there, and what to do."""
+    """Yield where a value is not of the type that is wanted there, and what to do."""
     if wanted is Any:
         return
     if given is None:

@@ -36,7 +36,7 @@ def state_claim(cluster: str) -> str:
 
 
 def image_version(image: str) -> str:
-    """What stands in the label `app.kubernetes.io/version`: the image's tag, else the start of its digest.
+    """Return the value of the label `app.kubernetes.io/version`: the image's tag, else the start of its digest.
 
     Raises ValueError for an image without either, or whose tag does not fit into a label.
     """

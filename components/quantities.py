@@ -44,7 +44,8 @@ def number(quantity: str) -> float:
 
 
 def jemalloc_arenas(cpu_limit: float) -> int:
-    """How many arenas jemalloc would create if it counted the pod's CPUs and not the host's: 4 for each, 1 on one CPU.
+    """Return the number of arenas that jemalloc would create if it counted the pod's CPUs and not the host's: 4 for
+    each CPU, 1 on one CPU.
 
     More arenas than threads that run at once only keep freed memory from being used again.
     """

@@ -1,4 +1,4 @@
-"""How a dynamic provider reaches the cluster: a deployer's kubeconfig, from where the stack keeps it, and kubectl."""
+"""Access of a dynamic provider to the cluster: a deployer's kubeconfig, from where the stack keeps it, and kubectl."""
 
 import json
 import subprocess

@@ -1,7 +1,7 @@
-"""What the settings models are made of: sections, and the types of their values.
+"""The base of all settings models: sections, and the types of their values.
 
-A validator raises ValueError, or SectionError where the key at fault lies below the section that it looks at. Their
-text says the value, its bound and the remedy; the key is put in front of it.
+A validator raises ValueError, or SectionError where the key at fault is below the section that it checks. The text says
+the value, its bound and the remedy; the key is put in front of it.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def _text(value: object) -> object:
 
 
 def three_decimals(why: str) -> Callable[[float], float]:
-    """A validator of numbers that have at most three decimals; `why` stands in its message, behind the number."""
+    """A validator of numbers that have at most three decimals; `why` follows the number in its message."""
 
     def check(number: float) -> float:
         if abs(number * 1000 - round(number * 1000)) > 1e-9:

@@ -1,4 +1,4 @@
-"""Where things lie: nothing that a run makes goes into the checkout."""
+"""The directories of the project. Nothing that a run makes is written to the checkout."""
 
 import fcntl
 import os
@@ -11,12 +11,12 @@ NAME = "streaming-platform"
 
 
 def cache() -> Path:
-    """What can be made again: tools, images, downloads. Shared by all checkouts."""
+    """Return what can be made again: tools, images, downloads. Shared by all checkouts."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
 
 
 def state(name: str) -> Path:
-    """What a platform must keep: keys, data, Pulumi state and its passphrase. One directory for each cluster."""
+    """Return what a platform must keep: keys, data, Pulumi state and its passphrase. One directory for each cluster."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / NAME / name
 
 

@@ -99,7 +99,7 @@ def attend(child: "subprocess.Popen[bytes]") -> int:
     """Wait for a child that cleans up when it is interrupted, and give it the time to; return its exit code.
 
     In a terminal Ctrl-C reaches the child by itself, and a second interrupt would end it at once: it gets one from here
-    only when nobody else sent it. Raises KeyboardInterrupt when the child has ended after an interrupt.
+    only if no other process sent it. Raises KeyboardInterrupt when the child has ended after an interrupt.
     """
     interrupted: KeyboardInterrupt | None = None
     while True:

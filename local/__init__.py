@@ -1,1 +1,1 @@
-"""What turns a bare machine into one that runs the platform: tools, a local Kubernetes node, images."""
+"""The steps that turn a bare machine into one that runs the platform: tools, a local Kubernetes node, images."""

@@ -26,7 +26,7 @@ _silent: set[str] = set()  # hosts that did not answer in this run
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A publisher's archive or program, with the checksum file that stands beside it."""
+    """A publisher's archive or program, with the checksum file next to it."""
 
     url: str
     checksums: str

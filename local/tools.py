@@ -112,7 +112,7 @@ def _pulumi_archive() -> Download:
 
 
 def client_tools() -> list[Tool]:
-    """What every user needs: Pulumi with its Python host, policy analyzer and plug-ins, and kubectl."""
+    """Return what every user needs: Pulumi with its Python host, policy analyzer and plug-ins, and kubectl."""
     return [
         Tool(
             name="pulumi",

@@ -1,4 +1,4 @@
-"""What stays up when a node is drained, a process hangs, or a member of an ensemble is lost."""
+"""Rules for what must keep running when a node is drained, a process hangs, or a member of an ensemble is lost."""
 
 import math
 import re
@@ -26,7 +26,7 @@ class _Ensemble:
     pod: Pod
     what: str
     numbers: Callable[[], Iterable[int]]
-    """Of members, wherever one is given: what is not known yet concerns nobody else."""
+    """Numbers of members, wherever one is given. A number that is not known yet does not affect the others."""
 
     @property
     def urn(self) -> str:
@@ -204,7 +204,7 @@ def _long_running(stack: Stack) -> Iterator[Container]:
 
 
 def _goes_on(container: Container) -> bool:
-    """Whether it is a native sidecar; where that is not known, who judges it says so."""
+    """Return whether it is a native sidecar; where that is not known, who judges it says so."""
     try:
         return container.sidecar
     except CannotJudgeError:

@@ -1,4 +1,4 @@
-"""What records survive: guarantees of the job, transactions, replicas, and sizes that Kafka is not made for."""
+"""Rules for delivery: guarantees of the job, transactions, replicas, and sizes that Kafka is not made for."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from policies.rules import Bounds, Setting, apart, each_of, figure, rule
 from policies.unknown import UnreadableError, known, whole
 
 _GUARANTEES = ("NONE", "AT_LEAST_ONCE", "EXACTLY_ONCE")
-_JOB = "guarantee and checkpointing stand in arguments and in another object"
+_JOB = "guarantee and checkpointing are in arguments and in another object"
 _NO_OBJECT = "topics are no objects of Kubernetes"
 _DEFAULT_TRANSACTION_MILLIS = 3_600_000  # of Flink's KafkaSink
 _DEFAULT_CHECKPOINT_TIMEOUT_MILLIS = 600_000
@@ -53,7 +53,7 @@ class _Job:
 
     @property
     def guarantee(self) -> str:
-        """In the words of Flink's DeliveryGuarantee, NONE if the job names none."""
+        """The job's guarantee in the words of Flink's DeliveryGuarantee; NONE if the job names none."""
         name, text = self.argument("delivery-guarantee", "delivery.guarantee")
         found = "NONE" if text is None else text.upper().replace("-", "_")
         if found not in _GUARANTEES:
@@ -182,7 +182,8 @@ BROKER_SIZE = rule(
 
 
 def _survives(replicas: int, in_sync: int, brokers: int, bounds: Bounds) -> Iterator[str]:
-    """What is wrong with a number of replicas and of those that must have a record, where there are so many brokers."""
+    """Yield what is wrong with a number of replicas, and of replicas that must have a record, for a number of
+    brokers."""
     if brokers < 2:
         return
     wanted = min(bounds.number("minReplicas"), brokers)
@@ -248,7 +249,7 @@ BROKER_SURVIVES = rule(
     id="broker-defaults-survive-a-broker",
     description=(
         "Offsets, transactions and topics without a number of their own follow the brokers' defaults. On one broker "
-        "they are gone with it, and every consumer starts anew."
+        "they are lost with it, and every consumer starts from the beginning."
     ),
     remedy="use 3 replicas and 2 in sync (2 and 1 where there are two brokers)",
     subjects=kafkas,

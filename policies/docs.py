@@ -15,9 +15,9 @@ them too: `python -m policies.docs > docs/policies.md`.
 
 `make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies`, and
 `--policy-pack-config policies/config/<environment>.json` where there is such a file. Rules look at every Kubernetes
-object of a program, whoever wrote it, and at topics: a raw manifest, a chart (`helm.v4.Chart`) or a custom resource
-with a pod template in it is judged like our own. Flink, ZooKeeper and Kafka are recognised by what their containers
-start. Secrets in plain text are found by the list by which previews mask them (`components/secrets`).
+object of a program, wherever it comes from, and at topics: a raw manifest, a chart (`helm.v4.Chart`) or a custom
+resource with a pod template in it is judged like our own. Flink, ZooKeeper and Kafka are recognised by what their
+containers start. Secrets in plain text are found by the list by which previews mask them (`components/secrets`).
 
 - **Bounds** that the stack `cluster` has for an environment (its name, `limits.maxMemoryMib`, `quota.memoryMib`,
   `hostPaths`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They stand nowhere else. A stack
@@ -28,8 +28,8 @@ start. Secrets in plain text are found by the list by which previews mask them (
 - **There are three answers.** What is fine passes; what is wrong is told by the rule's id, with the figures; and **what
   cannot be judged is told**, as a note that stops nothing: a value that is not known before the update, a ConfigMap,
   a variable or a volume whose content is not part of the stack, a Helm release whose objects the provider makes, a
-  script in an image of Flink, Kafka or ZooKeeper that nobody knows. A value that is known and cannot be read, such as
-  `15m` where milliseconds belong, is wrong. None hides another: a note stands beside the violations of the same object.
+  script in an unknown image of Flink, Kafka or ZooKeeper. A value that is known and cannot be read, such as `15m` where
+  milliseconds belong, is wrong. None hides another: a note is listed beside the violations of the same object.
 - **What follows a bare `--`** on a command line is the job's. Only the rules on delivery (`delivery-...`) read it.
 - **Objects are judged as they were written.** The engine shows rules of the whole stack what the API server made of
   them, `replicas` filled in and an autoscaler's decisions among it; the pack keeps the inputs from before.
@@ -49,7 +49,7 @@ same remedy:
 Objects that were there before are looked at again when their spec changes; containers that `kubectl debug` puts into a
 pod, too. What Kubernetes' own controllers make from a template was judged when the template was written: a rule that
 is tightened refuses the next change of a workload, and does not keep the workload that runs from replacing a pod. It is
-the account that asks by which such a request is known, not what an object says of its owner. Rules that stand in for
+the account that asks by which such a request is known, not what an object says of its owner. Rules that replace
 Pod Security (`container-not-root` to `pod-confined`) judge every pod, as Pod Security does.
 
 `kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these policies the

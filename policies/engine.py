@@ -1,4 +1,4 @@
-"""Between the policy SDK and the rules: properties become plain, and bounds are those of the stack's environment."""
+"""The step between the policy SDK and the rules: plain properties, and the bounds of the stack's environment."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -32,7 +32,7 @@ class Judge:
     """Runs rules on the resources that the engine reports.
 
     Rules of one object run before it is made, rules of the stack at the end. For the latter the engine reports each
-    resource's outputs, in which the API server has filled in what nobody wrote (such as `replicas`), and an
+    resource's outputs, in which the API server has filled in defaults (such as `replicas`), and an
     autoscaler's decisions. Resources are judged as they were written: the inputs are kept from before.
 
     `configured` returns the bounds that the stack files have for a stack, by the name of the stack, which is in each

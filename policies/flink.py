@@ -50,7 +50,7 @@ class FlinkProcess(Process):
 
     @property
     def is_session(self) -> bool:
-        """Whether it is the JobManager of a session cluster, which takes jobs over REST."""
+        """Return whether it is the JobManager of a session cluster, which takes jobs over REST."""
         words = own_words(self.container)
         application = any(_APPLICATION.search(word) for word in words)
         return not self.is_task_manager and not application and any(_SESSION.search(word) for word in words)
@@ -113,7 +113,7 @@ class FlinkProcess(Process):
 
     @property
     def memory_options(self) -> TaskManagerOptions | JobManagerOptions:
-        """What the configuration says of the process's memory. Raises FlinkMemoryError for what is no size."""
+        """Return what the configuration says of the process's memory. Raises FlinkMemoryError for what is no size."""
         read = task_manager_options if self.is_task_manager else job_manager_options
         return read(self.configuration)
 
@@ -147,7 +147,7 @@ class FlinkProcess(Process):
 
     @property
     def cluster(self) -> tuple[object, ...]:
-        """What all processes of a Flink cluster have in common: a ConfigMap, else an address of the JobManager."""
+        """The id that all processes of a Flink cluster share: a ConfigMap, else an address of the JobManager."""
         volumes = items(self.container.pod.spec, "volumes")
         maps = sorted(
             str(name)
@@ -169,7 +169,7 @@ def last_heap_mib(text: str, limit_mib: float | None = None) -> float | None:
 
 
 def first_heap_mib(text: str) -> float | None:
-    """What the heap begins with in the options of a JVM, in MiB: the last -Xms."""
+    """Return what the heap begins with in the options of a JVM, in MiB: the last -Xms."""
     return _heaps(text, "-Xms", "-XX:InitialHeapSize=")
 
 
@@ -237,7 +237,7 @@ class FlinkCluster:
 
     @property
     def configuration(self) -> Mapping[str, str]:
-        """That of the JobManager, who decides about the job."""
+        """The configuration of the JobManager, which decides about the job."""
         return self.job_manager.configuration
 
     @property
@@ -246,7 +246,7 @@ class FlinkCluster:
 
     @property
     def may_be_reactive(self) -> bool:
-        """Reactive, or nobody can say: then who needs to know says that it cannot be judged."""
+        """True if the cluster is reactive, or if that is not known: a rule that needs to know then reports so."""
         try:
             return self.is_reactive
         except CannotJudgeError:

@@ -158,7 +158,7 @@ ROCKSDB = rule(
     admission=_JOINED,
 )
 
-# The heap that the programs' own scripts take when nobody says, in MiB.
+# The default heap of the programs' own scripts, in MiB.
 _DEFAULT_HEAP_MIB = {ZOOKEEPER: 1000.0, KAFKA: 1024.0}
 _HEAP_VARIABLES = {
     ZOOKEEPER: ("JVMFLAGS", "SERVER_JVMFLAGS", "KAFKA_HEAP_OPTS"),
@@ -173,7 +173,7 @@ _HEAP_OF_VARIABLE = re.compile(r"-Xmx(?:\$\{?(\w+)\}?|\$\((\w+)\))")
 def heap_mib(container: Container, program: Program) -> float:
     """The heap of ZooKeeper or Kafka: from the command, else from variables, else what its scripts take.
 
-    Raises CannotJudgeError where it stands in another object.
+    Raises CannotJudgeError if it is in another object.
     """
     env, elsewhere = container.env, container.env_elsewhere
 
@@ -190,7 +190,7 @@ def heap_mib(container: Container, program: Program) -> float:
     if found is None:
         found = last_heap_mib(" ".join(map(text, _HEAP_VARIABLES[program])))
     if found is None:
-        # Beside the others the scripts give an -Xmx of their own, which goes before a share.
+        # For the others, the scripts give an -Xmx of their own, which takes precedence over a share.
         found = last_heap_mib(text("KAFKA_HEAP_OPTS"), limit)
     if found is None and program is ZOOKEEPER and text("ZK_SERVER_HEAP"):
         found = float(whole("ZK_SERVER_HEAP", text("ZK_SERVER_HEAP"), 1))

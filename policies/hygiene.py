@@ -1,4 +1,4 @@
-"""What objects must not carry: other namespaces, images that change, secrets in plain text, unbounded metrics."""
+"""Rules for what objects must not have: other namespaces, tags that change, plain secrets, unbounded metrics."""
 
 import base64
 import binascii
@@ -29,7 +29,7 @@ NAMESPACE = rule(
     id="namespace-of-platform",
     description=(
         "Other namespaces have no quota, no network policy and no admission policies of the platform; what is put "
-        "there runs beside somebody else's work, without bounds."
+        "there runs beside the work of others, without bounds."
     ),
     remedy="use the environment's namespace",
     subjects=lambda stack: stack.objects,
@@ -59,7 +59,7 @@ def _pinned(container: Container, bounds: Bounds) -> Iterator[str]:
 PINNED = rule(
     id="image-pinned",
     description=(
-        "A name without a version is another program tomorrow: pods of one set differ, nobody sees the change in a "
+        "A name without a version is another program tomorrow: pods of one set differ, the change is not in a "
         "preview, and nothing leads back."
     ),
     remedy="name a version, such as :1.0, or a digest (@sha256:...)",
@@ -97,7 +97,7 @@ def _plain_env(container: Container, _: Bounds) -> Iterator[str]:
 
 PLAIN_ENV = rule(
     id="no-secret-in-environment",
-    description="Whoever may read pods reads it, and it stands in the state and in every preview.",
+    description="Anyone who may read pods reads it, and it is in the state and in every preview.",
     remedy="put it into a Secret and name that (valueFrom.secretKeyRef)",
     subjects=lambda stack: stack.containers,
     check=_plain_env,
@@ -122,7 +122,7 @@ def _plain_words(container: Container, _: Bounds) -> Iterator[str]:
 
 PLAIN_WORDS = rule(
     id="no-secret-in-command",
-    description="Whoever may read pods or processes reads it, and it stands in the state and in every preview.",
+    description="Anyone who may read pods or processes reads it, and it is in the state and in every preview.",
     remedy="put it into a Secret, make that a variable (valueFrom.secretKeyRef) and name the variable: $(NAME)",
     subjects=lambda stack: stack.containers,
     check=_plain_words,
@@ -160,7 +160,7 @@ _KEY_STORE = re.compile(r"(?i)\.(jks|jceks|keytab|kdbx|p12|pfx)$|keystore")
 
 PLAIN_FILES = rule(
     id="no-secret-in-config-map",
-    description="A ConfigMap is for everybody who may look around, is not encrypted, and shows up in every preview.",
+    description="A ConfigMap can be read by everyone with access, is not encrypted, and is in every preview.",
     remedy="put it into a Secret and mount that, or refer to it",
     subjects=lambda stack: stack.of_kind("ConfigMap"),
     check=_plain_files,
@@ -187,7 +187,7 @@ def _shipped(process: FlinkProcess, _: Bounds) -> Iterator[str]:
 
 SHIPPED = rule(
     id="flink-logs-shipped",
-    description="What a Flink process logged goes with its pod: after a crash nobody can tell what happened.",
+    description="The log of a Flink process is lost with its pod: after a crash, its cause is unknown.",
     remedy=f"add a sidecar (an init container with restartPolicy: Always) that mounts the volume of {LOG_DIR}",
     subjects=flink_processes,
     check=_shipped,
@@ -238,7 +238,7 @@ METRICS = rule(
     subjects=flink_clusters,
     check=_metrics,
     scope="stack",
-    admission="the reporter's options stand in another object",
+    admission="the reporter's options are in another object",
 )
 
 
@@ -252,12 +252,12 @@ def _rest(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
 
 REST = rule(
     id="flink-rest-closed",
-    description="The REST port of Flink itself has no authentication: whoever reaches it must not run code there.",
+    description="The REST port of Flink itself has no authentication: reaching it must not be enough to run code.",
     remedy="set web.submit.enable and web.cancel.enable to false",
     subjects=flink_clusters,
     check=_rest,
     scope="stack",
-    admission="the options stand in another object",
+    admission="the options are in another object",
 )
 
 _OPAQUE = "its objects are made by the provider and not seen here; use helm.v4.Chart or yaml.v2.ConfigGroup"

@@ -1,4 +1,4 @@
-"""What a pod must not be able to do to its node and its neighbours: Pod Security `restricted`, rule by rule."""
+"""Rules for what a pod must not do to its node and its neighbours: Pod Security `restricted`, rule by rule."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Kafka in a stack: brokers with the properties that they get, and topics, whoever makes them."""
+"""Kafka in a stack: brokers with their properties, and topics, by whatever means they are made."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ class Topic:
 
     @property
     def brokers(self) -> int | None:
-        """How many brokers there are for it, if that is told anywhere."""
+        """Return how many brokers there are for it, if that is told anywhere."""
         told = field(self.properties, "connection", "brokers")
         return self.counted() if told is None else whole("brokers", told)
 

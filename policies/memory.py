@@ -120,7 +120,7 @@ def _namespaces(stack: Stack) -> Iterator[_Namespace]:
 
 
 def _pod_mib(pod: Pod) -> float:
-    """What a pod may take: its containers and sidecars together, or an init container that is larger."""
+    """Return what a pod may take: its containers and sidecars together, or an init container that is larger."""
     main, first = 0.0, 0.0
     for container in pod.containers:
         limit = container.memory_mib("limits") or 0.0

@@ -32,7 +32,8 @@ class PolicyConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an environment says of the rules, in the form that Pulumi reads: a level, or a mapping with bounds."""
+    """The levels and bounds of an environment's rules, in the form that Pulumi reads: a level, or a mapping with
+    bounds."""
 
     overrides: Mapping[str, Any]
     """Levels and bounds that differ from the defaults, by id of rule; `all` is for every rule."""
@@ -45,7 +46,7 @@ class Configuration:
         return rule.level
 
     def bounds(self, rule: Rule) -> Mapping[str, Any]:
-        """What is said of a rule's bounds here."""
+        """Return what is said of a rule's bounds here."""
         said = self.overrides.get(rule.id, {})
         return {} if isinstance(said, str) else {key: value for key, value in said.items() if key != _LEVEL}
 
@@ -70,9 +71,9 @@ def configuration_file(environment: str) -> Path | None:
 
 
 def configuration(environment: str) -> Configuration:
-    """What the file of an environment says of levels, and of bounds that no stack file has; without a file nothing.
+    """Return the levels of an environment's file, and the bounds that no stack file has; nothing without a file.
 
-    Raises PolicyConfigError for what no rule knows.
+    Raises PolicyConfigError for a name that no rule knows.
     """
     path = configuration_file(environment)
     said = _read(path) if path else {}
@@ -123,7 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def judge(stack: Stack, configured: Configuration) -> list[Finding]:
-    """Everything that all rules that are not disabled find in a stack."""
+    """Return everything that all rules that are not disabled find in a stack."""
     return [
         finding
         for rule in RULES

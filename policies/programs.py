@@ -1,4 +1,4 @@
-"""Which program a container runs, told from its image and its command: the same patterns here and in CEL."""
+"""The program that a container runs, recognised by its image and its command: the same patterns here and in CEL."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from policies.unknown import CannotJudgeError
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """How a program is recognised: by its command line, or by an image that starts it by itself.
+    """The marks of a program: its command line, or an image that starts it by itself.
 
     Patterns are of RE2, which is also Python's here.
     """
@@ -61,7 +61,7 @@ def own_words(container: Container) -> tuple[str, ...]:
 
 
 def runs(container: Container, program: Program) -> bool:
-    """Whether a container runs a program."""
+    """Return whether a container runs a program."""
     line = " ".join(own_words(container))
     if line and not re.search(_OF_IMAGE, line):
         return re.search(program.line, line) is not None
@@ -69,14 +69,15 @@ def runs(container: Container, program: Program) -> bool:
 
 
 def unrecognised(container: Container) -> str | None:
-    """What a container starts that may be one of the programs, by its image, and cannot be recognised as one."""
+    """Return what a container starts that may be one of the programs, by its image, and cannot be recognised as one."""
     line = " ".join(own_words(container))
     hidden = line and re.search(_HINT, container.image) and not re.search(_TOOL, line)
     return line if hidden and program_of(container) is None else None
 
 
 def surely_runs(container: Container, *programs: Program) -> bool:
-    """Whether a container runs one of these programs; not, if that is not known: the memory rules name such a one."""
+    """Return whether a container is known to run one of these programs; False if that is not known, which the memory
+    rules report."""
     try:
         return any(runs(container, program) for program in programs)
     except CannotJudgeError:
@@ -93,9 +94,9 @@ CEL_WORDS = "((has(c.command) ? c.command : []) + (has(c.args) ? c.args : []))"
 
 
 def cel_runs(*programs: Program) -> str:
-    """In CEL: whether the container `c` runs one of these programs.
+    """Return the CEL expression that is true if the container `c` runs one of these programs.
 
-    A variable that is named in a word is filled in as far as it is the whole of what the program is called with.
+    A variable that is named in a word is filled in if it is the whole of what the program is called with.
     """
     of_line = quoted("|".join(f"({program.line})" for program in programs))
     of_image = quoted("|".join(f"({program.image})" for program in programs))

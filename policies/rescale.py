@@ -9,7 +9,7 @@ from policies.rules import Bounds, Setting, each_of, figure, rule
 from policies.scaling import most_of
 from policies.unknown import UnreadableError, field, whole
 
-_JOINED = "whether a cluster is reactive stands in its configuration, which is another object"
+_JOINED = "whether a cluster is reactive is in its configuration, which is another object"
 
 _DEFAULT_HEARTBEAT_MILLIS, _DEFAULT_TIMEOUT_MILLIS, _DEFAULT_FAILURES = 10_000, 50_000, 2
 _DEFAULT_MAX_PARALLELISM = 128  # what Flink derives for a job that names none

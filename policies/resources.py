@@ -101,7 +101,7 @@ class KubeObject:
 
 
 def _holds_containers(value: dict[str, Any]) -> bool:
-    """Whether this is a pod or a template of one: it has a spec with a list of containers, each with a name."""
+    """Return whether this is a pod or a template of one: it has a spec with a list of containers, each with a name."""
     spec = value.get("spec")
     containers = cast("dict[str, Any]", spec).get("containers") if isinstance(spec, dict) else None
     return (
@@ -172,7 +172,7 @@ class Container:
 
     @property
     def sized_by_flink(self) -> bool:
-        """Whether its memory follows from Flink's own configuration and not from this template."""
+        """Return whether its memory follows from Flink's own configuration and not from this template."""
         return self.name == SIZED_BY_FLINK and self.pod.owner.kind not in POD_PATHS
 
     @property
@@ -221,7 +221,7 @@ class Container:
 
     @property
     def env_from(self) -> bool:
-        """Whether other objects give variables whose names are not told here."""
+        """Return whether other objects give variables whose names are not told here."""
         return bool(items(self.body, "envFrom"))
 
     def memory_mib(self, kind: str) -> float | None:
@@ -231,7 +231,7 @@ class Container:
 
 
 def quantity(name: str, text: object) -> float:
-    """The number that a Kubernetes quantity stands for. Raises UnreadableError for what is none."""
+    """The number of a Kubernetes quantity. Raises UnreadableError for what is none."""
     try:
         return number(str(text))
     except ValueError:
@@ -283,7 +283,7 @@ def _objects(resource: Resource) -> Iterator[KubeObject]:
     try:
         listed = items(resource.properties, "items") if kind.endswith("List") else []
     except CannotJudgeError:
-        listed = []  # to be told of as an object that nobody sees into
+        listed = []  # reported as an object that cannot be looked into
     for body in listed:
         own = part(body, "kind")
         own = own if isinstance(own, str) else kind.removesuffix("List")
@@ -313,7 +313,7 @@ class Process:
 
 
 def selects(selector: Any, labels: Mapping[str, Any]) -> bool:
-    """Whether a label selector (matchLabels and matchExpressions) selects an object with these labels."""
+    """Return whether a label selector (matchLabels and matchExpressions) selects an object with these labels."""
     if not mapping(selector):
         return False
     for key, value in mapping(selector, "matchLabels").items():

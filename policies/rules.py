@@ -1,4 +1,5 @@
-"""What a rule is: data and a pure function, so that the pack, the API server's policies, docs and tests share it."""
+"""The definition of a rule: data and a pure function, from which the pack, the API server's policies, docs and tests
+are made."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ Bound = int | float | bool | str | tuple[str, ...]
 
 
 class Level(StrEnum):
-    """What a violation does: stops the update, is told, or is not looked for. The words are Pulumi's."""
+    """The effect of a violation: it stops the update, it is reported, or it is not looked for. The words are
+    Pulumi's."""
 
     MANDATORY = "mandatory"
     ADVISORY = "advisory"
@@ -29,12 +31,12 @@ class Setting:
     default: Bound
     description: str
     source: str = ""
-    """Where the stack `cluster` says it, for a bound that no configuration repeats: a path below an environment, such
-    as `quota.memoryMib`, or `environments` for the names themselves."""
+    """The place in the stack `cluster` that has the bound, if no configuration may repeat it: a path below an
+    environment, such as `quota.memoryMib`, or `environments` for the names themselves."""
 
     @property
     def schema(self) -> dict[str, Any]:
-        """Of its values, in JSON schema."""
+        """The JSON schema of its values."""
         match self.default:
             case bool():
                 kind: dict[str, Any] = {"type": "boolean"}
@@ -71,11 +73,11 @@ class Setting:
 
 
 class Subject(Protocol):
-    """What a rule looks at, one after the other."""
+    """An object that a rule checks."""
 
     @property
     def urn(self) -> str:
-        """Of the resource that a violation is told of."""
+        """URN of the resource to report the violation on."""
         ...
 
     @property
@@ -108,14 +110,15 @@ class Bounds:
 
 
 class Note(str):
-    """What a check yields for what cannot be judged yet: no violation. What it finds beside that, it yields too."""
+    """A text that a check yields for what cannot be judged yet. It is no violation, and the check's other findings
+    stay."""
 
 
 _T = TypeVar("_T")
 
 
 def apart(subjects: Iterable[_T], check: Callable[[_T], Iterable[str]]) -> Iterator[str]:
-    """What a check says of each subject: one that is not known yet hides nothing of the others."""
+    """Yield what a check says of each subject: one that is not known yet hides nothing of the others."""
     for subject in subjects:
         try:
             yield from check(subject)
@@ -126,13 +129,13 @@ def apart(subjects: Iterable[_T], check: Callable[[_T], Iterable[str]]) -> Itera
 
 
 def each_of(*checks: Callable[[], Iterable[str]]) -> Iterator[str]:
-    """What several checks say: a value that one of them cannot read hides nothing of the others."""
+    """Return what several checks say: a value that one of them cannot read hides nothing of the others."""
     return apart(checks, lambda check: check())
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found at a resource. `open` findings are no violations: they could not be judged."""
+    """A finding of a rule at a resource. `open` findings are no violations: they could not be judged."""
 
     rule: str
     urn: str
@@ -145,15 +148,15 @@ class Validation:
     """A rule for the API server, in CEL. Each of `variables` may use those before it."""
 
     kinds: tuple[str, ...]
-    """Which kinds it judges."""
+    """The kinds of objects that it judges."""
     variables: Mapping[str, str]
     """Expressions by name."""
     places: str
     """An expression: the names of what is at fault, in a list that is empty for what passes."""
     text: str
-    """What is wrong; the rule's remedy follows in the message."""
+    """The violation, in words; the rule's remedy follows in the message."""
     debuggers: bool = False
-    """Whether containers are judged, too, that are put into a pod that runs (`kubectl debug`)."""
+    """True if containers are judged, too, that are added to a running pod (`kubectl debug`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +186,7 @@ class Rule:
         return Bounds({name: configured.get(name, setting.default) for name, setting in self.settings.items()})
 
     def judge(self, stack: Stack, configured: Mapping[str, Any]) -> list[Finding]:
-        """Everything that the rule finds in a stack, and what it could not judge."""
+        """Return everything that the rule finds in a stack, and what it could not judge."""
         found: list[Finding] = []
         try:
             bounds = self.bounds(configured)

@@ -1,4 +1,4 @@
-"""How many pods a workload has: its own number, or that of the autoscaler that owns it."""
+"""The number of pods of a workload: its own, or that of the autoscaler that owns it."""
 
 from collections.abc import Iterator
 from typing import Any

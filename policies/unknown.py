@@ -49,7 +49,7 @@ def known(value: Any) -> Any:
 
 
 def part(value: Any, name: str) -> Any:
-    """What stands under a name, None if nothing does; unknown where the mapping itself is."""
+    """Return what stands under a name, None if nothing does; unknown where the mapping itself is."""
     if isinstance(value, Unknown):
         return value
     return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None

@@ -26,7 +26,7 @@ MODELS: dict[str, type[Section]] = {}
 
 @cache
 def typed(model: type[Section]) -> type:
-    """The class that stands for a model."""
+    """The input class of a model."""
     keys = {
         field.alias or name: _plain(field.annotation) if field.is_required() else _plain(field.annotation) | None
         for name, field in model.model_fields.items()

@@ -49,12 +49,12 @@ class KafkaPods(Section):
     namespace: Namespace
     stateful_set: ObjectName = "kafka"
     brokers: Brokers = KafkaSettings.model_fields["brokers"].default
-    """How many pods it has."""
+    """Number of pods of the StatefulSet."""
     admin_port: Port = KafkaSettings.model_fields["admin_port"].default
     """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""
     credentials: str | None = None
-    """Where the kubeconfig comes from: `config:<organization>/<project>/<stack>`, by default that of the stack at hand,
-    is its secret setting `kubeconfig`; `stack:<organization>/<project>/<stack>` is its secret output `kubeconfigs`."""
+    """Source of the kubeconfig: `config:<organization>/<project>/<stack>` (by default of this stack) is the stack's
+    secret setting `kubeconfig`; `stack:<organization>/<project>/<stack>` is its secret output `kubeconfigs`."""
 
 
 class TopicInputs(TopicSettings):
@@ -74,9 +74,9 @@ class FlinkClusterInputs(FlinkClusterSettings):
     """An image with Flink and the job in /opt/flink/usrlib."""
     namespace: Namespace
     zookeeper: str = "zookeeper:2181"
-    """Where its JobManagers elect a leader: host:port, or several with commas between them."""
+    """The ensemble in which its JobManagers elect a leader: host:port, or several, separated by commas."""
     access_mode: str = "ReadWriteOnce"
-    """That of the claim which its pods share. On more than one node: ReadWriteMany."""
+    """Access mode of the claim that its pods share. On more than one node: ReadWriteMany."""
     storage_class: ObjectName | None = None
     """StorageClass of the claim; by default the cluster's default class."""
     protect: bool = True
@@ -90,7 +90,8 @@ class RunningJobInputs(Section):
     cluster: ObjectName
     """Its name."""
     credentials: str | None = None
-    """Where the kubeconfig comes from, as for a topic."""
+    """Source of the kubeconfig: `config:<organization>/<project>/<stack>` (by default of this stack) is the stack's
+    secret setting `kubeconfig`; `stack:<organization>/<project>/<stack>` is its secret output `kubeconfigs`."""
 
 
 @_takes(TopicInputs)

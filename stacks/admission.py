@@ -42,5 +42,5 @@ def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[A
 
 
 def _alone(rule: Rule, settings: NamespaceSettings) -> bool:
-    """Whether the rule stands in for Pod Security: then neither level nor mode lifts it."""
+    """Return whether the rule replaces one of Pod Security: then neither level nor mode lifts it."""
     return rule.subject == "isolation" and bool(settings.host_paths)

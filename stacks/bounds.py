@@ -50,7 +50,7 @@ def _sourced(said: Mapping[str, Any]) -> Bounds:
 
 
 def _at(said: Mapping[str, Any], path: str) -> Any:
-    """What is said at a path, such as `quota.memoryMib`; an empty mapping if nothing is."""
+    """Return what is said at a path, such as `quota.memoryMib`; an empty mapping if nothing is."""
     return reduce(lambda value, key: value.get(key, {}), path.split("."), cast("dict[str, Any]", said))
 
 
@@ -66,7 +66,7 @@ def configured(stack: str, directory: Path = STACK_FILES) -> Configuration:
 
 
 def _bounds(stack: str, directory: Path) -> tuple[str, Bounds]:
-    """What the levels of a stack are called after, its environment or itself, and its bounds."""
+    """Return what the levels of a stack are called after, its environment or itself, and its bounds."""
     file = directory / f"Pulumi.{stack}.yaml"
     settings = load_file(file) if file.exists() or stack == CLUSTER else None
     if isinstance(settings, ClusterSettings):

@@ -24,7 +24,7 @@ def build(settings: ClusterSettings) -> Mapping[str, object]:
     provider = k8s.Provider(
         "kubernetes",
         context=settings.context,
-        # Another context is another cluster, where everything is to be created anew; another address of it is not.
+        # Another context is another cluster, in which everything must be created. Another address is the same cluster.
         cluster_identifier=settings.context or "current-context",
     )
     namespaces = {

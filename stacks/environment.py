@@ -195,7 +195,8 @@ def _sizes(settings: EnvironmentSettings) -> Mapping[str, int]:
 
 
 def _credentials(settings: EnvironmentSettings) -> str:
-    """Where topics get the deployer's kubeconfig from, in the words of PodConnection: never the kubeconfig itself."""
+    """Return where topics get the deployer's kubeconfig from, as PodConnection expects it: never the kubeconfig
+    itself."""
     if settings.kubeconfig is None:
         return f"stack:{settings.cluster_stack}"
     return f"config:{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"

@@ -30,7 +30,7 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 _SMALL, _LARGE = 1e-4, 1e16  # between them Python and Go show a number alike, without an exponent
 
 _YAML_1_1 = Resolver()
-_TEXT_IN_1_1 = (_TEXT, "tag:yaml.org,2002:value")  # the second one is `=`, of which nobody makes anything
+_TEXT_IN_1_1 = (_TEXT, "tag:yaml.org,2002:value")  # the second one is `=`, which no reader interprets
 # What Pulumi's reader takes for a number, once underscores are out of it, and for a time.
 _NUMBER = re.compile(
     r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][-+]?[01]+|0[oO][-+]?[0-7]+|(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)"
@@ -100,7 +100,8 @@ def numbers(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def understood(word: str, where: str = "") -> object:
-    """What a word without quotes is to every reader. Raises UnclearError, which says where it is, if they differ."""
+    """Return the value that every reader takes an unquoted word for. Raises UnclearError, with the place, if readers
+    differ."""
     if word in ("", "~", "null"):
         return None
     if word in ("true", "false"):
@@ -204,7 +205,7 @@ class _Document:
         return merged | made
 
     def _merged(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, object]:
-        """What a merge key (`<<`) adds: of several mappings the first one that has a key counts."""
+        """Return what a merge key (`<<`) adds: of several mappings the first one that has a key counts."""
         nodes = _items(node) if isinstance(node, yaml.SequenceNode) else [node]
         merged: dict[str, object] = {}
         for each in nodes:

@@ -1,7 +1,7 @@
 """The settings of the two kinds of stack: frozen models. Those of each part are beside it, in components/<part>/.
 
 Names in stack files are camelCase. Memory and storage are in MiB, CPU in cores, times in the unit that their name ends
-with. What a setting's default is stands in the model that has the setting.
+with. A setting's default is in the model that has the setting.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ class ClusterSettings(Section):
     """The stack `cluster`: what an administrator applies once for each Kubernetes cluster."""
 
     kind: Literal["cluster"]
+    """The kind of stack: this one isolates the environments, and is applied by an administrator."""
     server: ServerUrl | None = None
     """Address of the API server for the deployers' kubeconfigs, such as https://10.0.0.1:6443."""
     context: Context | None = None
@@ -39,24 +40,30 @@ class ImageSettings(Section):
     """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar."""
 
     registry: Registry | None = None
+    """Registry that images of our own are pushed to, and pulled from by the cluster."""
     flink: Image = FLINK_IMAGE
+    """Image of Flink that a cluster with a `jar` is built from."""
     kafka: Image = KAFKA_IMAGE
+    """Image of the brokers."""
     zookeeper: Image = ZOOKEEPER_IMAGE
+    """Image of the ensemble."""
 
 
 class StorageSettings(Section):
-    """Where data lies."""
+    """The volume claims of the environment."""
 
     class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of all claims; by default the cluster's default class."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = "ReadWriteOnce"
-    """Of the claims that several pods share, those of Flink clusters. On more than one node: ReadWriteMany."""
+    """Access mode of the claims that several pods share, those of Flink clusters. On more than one node:
+    ReadWriteMany."""
 
 
 class EnvironmentSettings(Section):
     """The stack of an environment, such as `dev`: what runs in its namespace."""
 
     kind: Literal["environment"]
+    """The kind of stack: this one runs in one environment, with the rights of its deployer."""
     environment: Namespace
     """The namespace; the stack `cluster` creates it."""
     cluster_stack: StackName = f"organization/{PROJECT}/cluster"

@@ -1,4 +1,4 @@
-"""What is wrong with settings, in the words of the one who wrote them: key, value, bound and remedy."""
+"""Problems of settings, in the words of the stack file: key, value, bound and remedy."""
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -49,13 +49,13 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def wants_number(model: type[BaseModel], path: Sequence[str]) -> bool:
-    """Whether the setting at a path is a number."""
+    """Return whether the setting at a path is a number."""
     *_, (_, _, annotation) = _walk(model, path)
     return any(_plain(annotation) is number for number in (int, float))
 
 
 def _follows(model: type[BaseModel], details: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """Whether a problem is only what another one leads to."""
+    """Return whether a problem is only what another one leads to."""
     path = details["loc"]
     match details["type"]:
         case "too_short":  # entries that are wrong are not counted
@@ -124,7 +124,7 @@ def _section(annotation: object) -> type[BaseModel] | None:
 
 
 def _plain(annotation: object) -> object:
-    """A type without what is said about it, and without the None that stands for a setting that is left out."""
+    """A type without what is said about it, and without the None of a setting that is left out."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _plain(get_args(annotation)[0])

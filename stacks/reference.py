@@ -51,7 +51,7 @@ class _Value:
     bounds: tuple[str, ...] = ()
     section: type[BaseModel] | None = None
     below: str = ""
-    """What stands for the entry's name in the path of the section."""
+    """The text for the entry's name in the path of the section."""
 
 
 def text() -> str:
@@ -82,7 +82,7 @@ def _tables(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _value(annotation: object, metadata: Sequence[object] = ()) -> _Value:
-    """What a type means to the author of a stack file. `metadata` is what the field adds to the type."""
+    """Return what a type means to the author of a stack file. `metadata` is what the field adds to the type."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _value(args[0], (*args[1:], *metadata))

@@ -59,12 +59,12 @@ _HASH_SHOWN = 16
 
 
 def stack_file(stack: str) -> Path:
-    """Where the settings of a stack are."""
+    """Return where the settings of a stack are."""
     return ROOT / "stacks" / f"Pulumi.{stack}.yaml"
 
 
 def how_back(file: Path) -> str:
-    """How a stack's file comes back that was there."""
+    """Return how a stack's file comes back that was there."""
     return f"`git checkout -- stacks/{file.name}` brings back what `pulumi stack rm` deletes (unless --preserve-config)"
 
 
@@ -228,7 +228,7 @@ def _model(config: Mapping[str, object]) -> type[Settings]:
 
 
 def _config(path: Path) -> dict[str, object]:
-    """The config in a stack file. Raises SettingsError where a number stands for text and would arrive otherwise."""
+    """The config in a stack file. Raises SettingsError for text written as a number, which would arrive changed."""
     given: object = read_file(path).get("config")
     if not isinstance(given, dict):
         # `pulumi stack init` makes a file of nothing but a salt, where `pulumi stack rm` has deleted the one that was.
@@ -248,7 +248,7 @@ def _config(path: Path) -> dict[str, object]:
 
 
 def _overlay() -> Mapping[str, Mapping[str, object]]:
-    """What only this platform knows, by stack. Raises SettingsError if the variable holds something else."""
+    """Return what only this platform knows, by stack. Raises SettingsError if the variable holds something else."""
     try:
         return _Overlay.validate_json(os.environ.get(OVERLAY) or "{}")
     except ValidationError:
@@ -257,7 +257,7 @@ def _overlay() -> Mapping[str, Mapping[str, object]]:
 
 
 def _encrypted(value: object) -> object:
-    """A secret as it stands in a stack file, `secure: <text>`, as that text."""
+    """A secret of a stack file, `secure: <text>`, as that text."""
     match value:
         case {"secure": str(text)}:
             return text
@@ -278,7 +278,7 @@ def _decoded(field: FieldInfo | None, value: object) -> object:
 
 
 def _is_text(annotation: Any) -> bool:
-    """Whether a setting is text, or left out."""
+    """Return whether a setting is text, or left out."""
     if annotation in (str, SecretStr) or get_origin(annotation) is Literal:
         return True
     return get_origin(annotation) in (Annotated, Union, UnionType) and any(map(_is_text, get_args(annotation)))

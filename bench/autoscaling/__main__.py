@@ -46,7 +46,7 @@ def _cluster(most: int) -> dict[str, Any]:
 
 
 def _watch(sampler: Sampler, phase: str, done: Callable[[], bool], seconds: float) -> None:
-    """Wait until something holds, and so many seconds more."""
+    """Wait until `done`, and then watch for `seconds` more."""
     say(f"  {phase}")
     sampler.phase = phase
     told, deadline = len(sampler.samples), time.monotonic() + _PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""What is seen of a cluster that scales itself, every few seconds, and what that says."""
+"""Samples of a cluster that scales itself, taken every few seconds, and their evaluation."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ class Sample:
     lag: int
     """Records that the job has not committed; offsets are committed with checkpoints."""
     cpu: float
-    """Of all TaskManagers together, as the autoscaler was told."""
+    """CPU of all TaskManagers together, as the autoscaler sees it."""
     wanted: int
     """TaskManagers that the autoscaler wants."""
     ready: int
@@ -73,7 +73,7 @@ class Sampler:
             try:
                 self._look()
             except (LocalError, OSError, KafkaException):
-                continue  # nobody answers while the job restarts: the next look counts
+                continue  # there is no answer while the job restarts: the next look counts
             except Exception as error:
                 self._failed = error
                 raise
@@ -113,7 +113,7 @@ def _cores(autoscaler: dict[str, Any]) -> float:
 
 
 def problems(samples: Sequence[Sample], *, minimum: int, shrinks: bool) -> list[str]:
-    """What must not be: under the phases `low`, `high` and then `low again`, in which the load goes away."""
+    """Return what must not be: under the phases `low`, `high` and then `low again`, in which the load goes away."""
     found: list[str] = []
     high = [sample for sample in samples if sample.phase == "high"]
     if max((sample.parallelism for sample in high), default=0) <= minimum:

@@ -1,1 +1,1 @@
-"""What every harness shares: a Flink cluster of its own on a platform that runs, load for it, and reading it back."""
+"""The common parts of all harnesses: a Flink cluster of its own on a running platform, load for it, and readers."""

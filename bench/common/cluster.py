@@ -82,13 +82,13 @@ class BenchCluster:
         """Take away what there is of it, also what a harness that was killed left behind."""
         say(f"  Flink {self.name}: removing it")
         self._work.pulumi("up", prove.STACK, *_QUIETLY)
-        # Pointers to checkpoints outlive the volume that they point to, and nobody would ever use them.
+        # Pointers to checkpoints outlive the volume that they point to, and would never be used.
         with step(f"Flink {self.name}: forgetting its checkpoints in ZooKeeper"), suppress(LocalError):
             self.at.run("exec", "zookeeper-0", "--", "zkCli.sh", "deleteall", f"/flink/{self.name}")
         self._forget_leases()
 
     def _forget_leases(self) -> None:
-        """Delete the leases that JobManagers which were still stopping made anew, where Kubernetes elects the leader.
+        """Delete the leases that JobManagers recreated while they were stopping, where Kubernetes elects the leader.
 
         Such a lease has no label: only its name tells whose it was.
         """

@@ -18,7 +18,7 @@ _NOT_RECORDED = ("name", "context", "out")
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a run measured, and when, with what and on what it ran."""
+    """The figures of a run, with its date, its commit, its machine and its arguments."""
 
     date: str
     commit: str

@@ -1,4 +1,4 @@
-"""What Flink's REST API and Kubernetes tell of one cluster's job and its pods."""
+"""The state of one cluster's job and pods, from Flink's REST API and Kubernetes."""
 
 import http.client
 import json
@@ -27,9 +27,9 @@ class Job:
     state: str
     parallelism: int
     initialized_millis: int
-    """When the leader took the job over."""
+    """Time at which the leader took the job over."""
     running_millis: int | None
-    """Since when all its subtasks run; None while one does not."""
+    """Time since which all its subtasks run; None while one does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Pod:
     ip: str
     ready: bool
     ready_millis: int
-    """Since when it is ready or not, in ms since 1970; Kubernetes tells whole seconds."""
+    """Time since which it is ready or not, in ms since 1970; Kubernetes reports whole seconds."""
     restarts: int
     ending: bool
 
@@ -75,7 +75,7 @@ class Flink:
             raise OSError(f"{path}: {error}") from error
 
     def job(self) -> Job | None:
-        """The cluster's job; None while nobody can tell."""
+        """The cluster's job; None while it is not known."""
         try:
             jobs = self.get("/jobs/overview")["jobs"]
             if not jobs:
@@ -98,7 +98,7 @@ class Flink:
         )
 
     def checkpoints(self, job: Job) -> list[int]:
-        """When the completed checkpoints were triggered that Flink remembers, in ms since 1970, oldest first."""
+        """Return when the completed checkpoints were triggered that Flink remembers, in ms since 1970, oldest first."""
         try:
             history = self.get(f"/jobs/{job.id}/checkpoints")["history"]
         except (OSError, LocalError):
@@ -131,7 +131,7 @@ class Flink:
 
 
 def wait_for(what: str, look: Callable[[], T | None], seconds: float) -> T:
-    """Look again and again until there is something to see. Raises LocalError with `what` after so many seconds."""
+    """Call `look` until it returns something, and return that. Raises LocalError with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()

@@ -48,7 +48,7 @@ class Load:
         self._process.join()
 
     def worst_stall_millis(self) -> int:
-        """How late the generator was at worst since this was last asked. Raises LocalError if it died."""
+        """Return how late the generator was at worst since this was last asked. Raises LocalError if it died."""
         if not self._process.is_alive():
             raise LocalError("the load generator died: is Kafka still there?")
         with self._stall.get_lock():
@@ -92,7 +92,7 @@ def _produce(work: _Work, stop: Event, sending: Event, stall: Any) -> None:
             n += 1
         producer.poll(0)
         if not sending.is_set():
-            producer.flush(_START_SECONDS)  # the first connection takes its time, and is nobody's stall
+            producer.flush(_START_SECONDS)  # the first connection takes some time, and is no stall
             sending.set()
             start = time.monotonic() - n / work.rate
         time.sleep(BATCH_SECONDS)

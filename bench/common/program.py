@@ -1,4 +1,4 @@
-"""What every harness does as a program."""
+"""The command line and the exit code of a harness."""
 
 import argparse
 import signal
@@ -36,7 +36,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    """For argparse: a number above 0."""
+    """Return a number above 0, for argparse."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: must be a number above 0")
     return int(text)

@@ -12,7 +12,7 @@ from console.progress import LocalError
 # The broker's clock stamps each record when it arrives, at input and output alike.
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 Offsets = Mapping[int, int]
-"""Where to read from, or to: partition -> offset."""
+"""A position in a topic: partition -> offset."""
 _REQUEST_SECONDS = 30.0
 _STALL_SECONDS = 60.0
 _MOST = 10_000
@@ -44,7 +44,7 @@ class Reader:
         self._consumer.close()
 
     def ends(self, topic: str) -> Offsets:
-        """Where each partition ends now."""
+        """Return where each partition ends now."""
         partitions = self._consumer.list_topics(topic, timeout=_REQUEST_SECONDS).topics[topic].partitions
         return {
             n: self._consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=_REQUEST_SECONDS)[1]

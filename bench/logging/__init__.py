@@ -1,1 +1,1 @@
-"""What becomes of lines that a job logs, and what shipping them costs it."""
+"""Measures the loss of log lines, and the cost of shipping them."""

@@ -33,7 +33,7 @@ _WORK = {"loops": 20_000, "records": 100}
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a check measured, and what was not right."""
+    """The figures of a check, and its problems."""
 
     figures: Sequence[Mapping[str, Any]]
     problems: Sequence[str] = ()
@@ -51,12 +51,12 @@ class Watch:
         self.flink = stack.enter_context(Flink(added.at, job.CLUSTER))
 
     def ends(self) -> Offsets:
-        """Where the topic ends now."""
+        """Return where the topic ends now."""
         with self._reader() as reader:
             return reader.ends(self.topic)
 
     def documents(self, since: Offsets) -> list[bytes]:
-        """What came to the topic since then."""
+        """Return what came to the topic since then."""
         with self._reader() as reader:
             return [each.value() or b"" for each in reader.messages(self.topic, since, reader.ends(self.topic))]
 

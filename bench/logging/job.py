@@ -22,7 +22,7 @@ _PER_LINE_BYTES = 120  # of the layout, beside the text
 def cluster(
     run: str, *, lines: int, per_second: int, line_bytes: int, work: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """The Flink cluster's settings: one TaskManager, which logs so many lines of so many bytes each time it starts.
+    """The Flink cluster's settings: one TaskManager, which logs `lines` of `line_bytes` each time it starts.
 
     `work` is turns of a loop for each record and how many records there are to a line.
     """
@@ -49,7 +49,7 @@ def cluster(
 
 
 def counters(added: BenchCluster, run: str) -> dict[str, tuple[int, int]]:
-    """By start of the job: lines that its logger has taken, and records."""
+    """Return, for each start of the job, the number of lines that its logger has taken, and of records."""
     each = "for f in *; do echo $f $(od -An -v -tx1 $f | tr -d ' \\n'); done"
     every = f"cd {_DIRECTORY}/{run} 2>/dev/null && {each}; :"
     told = added.at.run("exec", f"deploy/{CLUSTER}-jobmanager", "-c", "jobmanager", "--", "bash", "-c", every)
@@ -64,7 +64,7 @@ def counters(added: BenchCluster, run: str) -> dict[str, tuple[int, int]]:
 def await_lines(
     added: BenchCluster, run: str, starts: int, lines: int, seconds: float = _START_SECONDS
 ) -> dict[str, int]:
-    """Wait until there were so many starts, and the fastest of them logged so many lines."""
+    """Wait until there were `starts`, and the fastest of them logged `lines`."""
 
     def logged() -> dict[str, int] | None:
         try:
@@ -92,7 +92,7 @@ def kill_agent(added: BenchCluster, pod: str) -> None:
 
 
 def agent_restarts(added: BenchCluster, pod: str) -> int:
-    """How often the agent of a pod was started again."""
+    """Return how often the agent of a pod was started again."""
     statuses = added.at.get("pod", pod).get("status", {}).get("initContainerStatuses", [])
     return sum(each["restartCount"] for each in statuses if each["name"] == AGENT)
 

@@ -1,4 +1,4 @@
-"""What arrived of what was logged: pure counting."""
+"""The arrivals of numbered log lines: pure counting."""
 
 import json
 import re
@@ -16,7 +16,7 @@ class Tally:
     """Numbered lines, by all starts of the job together."""
 
     logged: int
-    """That the logger had taken."""
+    """Number of lines that the logger had taken."""
     missing: int
     repeated: int
     """Arrivals beyond the first of a line."""
@@ -27,7 +27,7 @@ class Tally:
 
     @property
     def holds(self) -> bool:
-        """Whether every line arrived, whole."""
+        """Return whether every line arrived, whole."""
         return self.logged > 0 and not self.missing and not self.broken
 
 

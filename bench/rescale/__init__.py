@@ -1,1 +1,1 @@
-"""How long a running job is disturbed when processes come, go or are lost."""
+"""Measures how long a running job is disturbed when processes are added, removed or lost."""

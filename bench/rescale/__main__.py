@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rate", type=positive, default=RATE, help=f"records per second (default: {RATE})")
     parser.add_argument("--guarantee", choices=GUARANTEES, default=GUARANTEES[0], help="default: %(default)s")
-    parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a JVM that stands still so long")
+    parser.add_argument("--pause", type=float, metavar="SECONDS", help="add an event: a paused JVM")
     parser.add_argument(
         "--configuration",
         action="append",
@@ -151,7 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _counts(given: list[int], settings: list[str]) -> dict[str, int]:
-    """How often each setting goes through its events."""
+    """Return how often each setting goes through its events."""
     if len(given) not in (1, len(settings)):
         raise LocalError(
             f"--repeat {' '.join(map(str, given))}: give one number, or {len(settings)}, one for a setting"
@@ -160,7 +160,7 @@ def _counts(given: list[int], settings: list[str]) -> dict[str, int]:
 
 
 def _differs(overlay: Mapping[str, Any], event: str) -> bool:
-    """Whether an event is worth the time with this setting."""
+    """Return whether an event is worth the time with this setting."""
     return overlay is not EIGHT_SECONDS or event in EIGHT_SECONDS_EVENTS
 
 

@@ -1,4 +1,4 @@
-"""What happens to a running job: each event does it, and says when, to whom and how."""
+"""The events that happen to a running job. Each reports when it happened, to which pod and how."""
 
 import subprocess
 import time
@@ -10,33 +10,33 @@ from bench.rescale.faults import Network, send_signal
 from cli.kube import Kube
 from console.progress import LocalError
 
-UNDISTURBED_SECONDS = 6  # nobody looks: on a small machine that would take CPU from what is looked at
+UNDISTURBED_SECONDS = 6  # nothing is sampled: on a small machine that would take CPU from what is measured
 PATIENCE_SECONDS = 400  # for the slowest of Flink's defaults to be over, some of them one after the other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What an event may touch."""
+    """The job, its cluster and the network, as an event may change them."""
 
     flink: Flink
     administrator: Kube
-    """Who may delete pods: a deployer may not."""
+    """The administrator's access, which may delete pods; a deployer's may not."""
     network: Network
     pause_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What was done; `millis` is when, since 1970."""
+    """An event that happened; `millis` is its time, since 1970."""
 
     millis: int
     target: str = ""
     """The pod; empty where Kubernetes chose it."""
     how: str = ""
     ready_millis: int | None = None
-    """When the new pod was ready, if there was to be one."""
+    """Time at which the new pod was ready, if there was to be one."""
     returned_millis: int | None = None
-    """When the target was within reach again, if it had been out of it."""
+    """Time at which the target could be reached again, if it could not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Event:
     after: int
     act: Callable[[Scene], Done]
     restarts: bool = True
-    """Whether the job goes on with a restart, or must not notice."""
+    """True if the job restarts; False if it must not notice."""
     spoils: bool = False
     """The target's container is restarted: the next time the kubelet would wait before it does that."""
 

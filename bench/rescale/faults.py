@@ -1,4 +1,4 @@
-"""What is done to a pod: signals to its JVM, and a network that drops its packets."""
+"""The faults of a pod: signals to its JVM, and a network that drops its packets."""
 
 import time
 from collections.abc import Generator

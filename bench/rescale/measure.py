@@ -1,4 +1,5 @@
-"""What arrival times say about a disturbance: pure functions. All times are in ms since 1970, by the broker's clock."""
+"""The figures of a disturbance, from arrival times: pure functions. Times are in ms since 1970, by the broker's
+clock."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

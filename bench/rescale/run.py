@@ -29,12 +29,12 @@ class Repetition:
     event: str
     number: int
     phase_millis: int
-    """How far into a checkpoint interval the event happened."""
+    """Time from the start of a checkpoint interval to the event."""
     how: str
     figures: measure.Disturbance
-    """Until a process that was lost is back: its return is a scale-up, which is an event of its own."""
+    """The disturbance until a lost process is back: its return is a scale-up, which is an event of its own."""
     whole: measure.Disturbance
-    """Until all is healed, the return included."""
+    """The disturbance until all is as before, the return included."""
     used_millis: int | None = None
     """scale-up: from the new pod's readiness to the first record after its subtask runs."""
     leader_millis: int | None = None
@@ -42,17 +42,17 @@ class Repetition:
     job_restarted: bool
     survivor_restarts: int
     stall_millis: int
-    """How late the load generator was at worst."""
+    """The longest delay of the load generator."""
     window_seconds: float
     throughput: list[float]
     """Records per second at the output, in bins of BIN_MILLIS, from the start of the window."""
     ages_millis: list[int]
     """Worst age at the output of what went in during each of these bins."""
     event_millis: int
-    """When the event happened, in ms since the start of the window."""
+    """Time of the event, in ms since the start of the window."""
 
     def problems(self, event: Event, *, exactly_once: bool) -> list[str]:
-        """What must not be."""
+        """Return what must not be."""
         found = {
             f"{self.whole.lost} records were lost": self.whole.lost,
             f"survivors restarted {self.survivor_restarts} times": self.survivor_restarts,
@@ -64,7 +64,7 @@ class Repetition:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """Where the topics ended when it began: the output first, so that nothing of the input can be missing in it."""
+    """The ends of the topics when it began: the output's first, so that no record of the input can be missing in it."""
 
     output: Offsets
     input: Offsets
@@ -75,7 +75,7 @@ class _Window:
         return _Window(output=output, input=reader.ends(INPUT))
 
     def read(self, reader: Reader) -> tuple[list[measure.Arrival], list[measure.Arrival]]:
-        """What went in until now, and the output until all that came of it is there, or will not come."""
+        """Return what went in until now, and the output until all that came of it is there, or will not come."""
         inputs = reader.read(INPUT, self.input, reader.ends(INPUT))
         missing = {key for key, _ in inputs}
         outputs: list[measure.Arrival] = []
@@ -91,7 +91,7 @@ class _Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Everything that a repetition needs, for one setting."""
+    """The parts that a repetition needs, for one setting."""
 
     setting: str
     scene: Scene
@@ -145,7 +145,7 @@ class Bench:
         return repetition
 
     def _await_return(self, event: Event, before: list[Pod], done: Done) -> int:
-        """When a process that was lost is ready or within reach again; for other events, never.
+        """Return when a process that was lost is ready or within reach again; for other events, never.
 
         Where the job has not gone on without it by then, its return is part of the event.
         """
@@ -210,7 +210,7 @@ class Bench:
         return len(workers) == task_managers and all(pod.ready and not pod.ending for pod in pods)
 
     def _worst_latency(self) -> int:
-        """Of the records of one second, in ms."""
+        """Return the worst latency of the records of one second, in ms."""
         window = _Window.begin(self.reader)
         time.sleep(_PROBE_SECONDS)
         inputs, outputs = window.read(self.reader)
@@ -220,7 +220,7 @@ class Bench:
         return figures.latency_millis
 
     def _await_phase(self, job: Job, phase_millis: int) -> None:
-        """Wait until so long after a checkpoint began. They begin at an even pace."""
+        """Wait until `phase_millis` after a checkpoint began. Checkpoints begin at an even pace."""
         last = max(self.flink.checkpoints(job), default=_now())
         time.sleep((last + phase_millis - _now()) % (CHECKPOINT_SECONDS * 1000) / 1000)
 

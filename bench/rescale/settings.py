@@ -1,4 +1,4 @@
-"""What is compared: settings of one Flink cluster, and overlays on them."""
+"""The settings that are compared: those of one Flink cluster, and overlays on them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -65,7 +65,7 @@ EIGHT_SECONDS: Mapping[str, Any] = merge(
         }
     },
 )
-"""What people do about it: heartbeats, and nothing else."""
+"""The usual remedy: shorter heartbeats, and nothing else."""
 
 # In the others nothing waits for a heartbeat: there it is stock again.
 EIGHT_SECONDS_EVENTS = ("process-killed", "unreachable", "gc-pause")

@@ -1,1 +1,1 @@
-"""What becomes of a job's state when people act on it."""
+"""Checks that a job keeps its state when people act on it."""

@@ -30,7 +30,7 @@ from console.progress import LocalError, say
 _RECORDS = 500
 _SILENT_SECONDS = 12.0  # two checkpoints: results are committed with them
 # A new ensemble refuses clients that saw later transactions of the old one. Those of TaskManagers give up after their
-# session's 60 s; the process ends after 5 min without a JobManager (taskmanager.registration.timeout), and starts anew.
+# session's 60 s. The process ends after 5 min without a JobManager (taskmanager.registration.timeout).
 _NEW_ENSEMBLE_SECONDS = 420.0
 
 
@@ -60,7 +60,7 @@ def _stays_ended(scene: Scene, ledger: Ledger, state: str | None) -> None:
     if state is not None and asked != state:
         raise LocalError(f"the job is to go on from {asked}, and not from {state}")
     if not scene.silent(lambda: len(ledger.results()), _SILENT_SECONDS):
-        raise LocalError("the job runs, though it ended and nobody asked for it to go on")
+        raise LocalError("the job runs, though it ended and was not asked to continue")
     scene.apply(restoreFrom=asked)
 
 

@@ -39,7 +39,7 @@ class Scene:
 
     @property
     def on_s3(self) -> bool:
-        """Whether the cluster's state is on S3, and not on a volume."""
+        """Return whether the cluster's state is on S3, and not on a volume."""
         return "s3" in self.settings
 
     def apply(self, **more: Any) -> None:
@@ -86,7 +86,8 @@ class Scene:
         raise LocalError(f"Flink {CLUSTER}: there is no JobManager")
 
     def why(self) -> list[str]:
-        """What the JobManagers say of why the job does not run: each that is up itself, and the log of what ended."""
+        """Return the reasons that the JobManagers give for a job that does not run, from those that run and from the
+        logs of those that ended."""
         told: list[str] = []
         for item in self.flink.at.items("pods", "-l", f"app.kubernetes.io/instance={CLUSTER}"):
             for status in item.get("status", {}).get("containerStatuses", []):
@@ -114,7 +115,7 @@ class Scene:
         return wait_for("the word that the job ended", asked, _SEEN_SECONDS)
 
     def replace_job_managers(self) -> None:
-        """Delete all JobManagers' pods at once, without a word to them; return when others have come."""
+        """Delete all JobManagers' pods at once, with no time to stop; return when others run."""
         before = {pod.name for pod in self.flink.pods() if pod.role == "jobmanager"}
         self.added.administrator.run("delete", "pod", *before, "--force", "--grace-period=0")
 
@@ -125,7 +126,7 @@ class Scene:
         wait_for("new JobManagers", others, _SEEN_SECONDS)
 
     def silent(self, results: Callable[[], int], seconds: float) -> bool:
-        """Whether no result comes for so long."""
+        """Return whether no result arrives for `seconds`."""
         before = results()
         time.sleep(seconds)
         return results() == before

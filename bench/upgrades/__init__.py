@@ -1,1 +1,1 @@
-"""Whether a job keeps its state, and loses nothing, while it is upgraded again and again."""
+"""Checks that a job keeps its state and loses no record through many upgrades."""

@@ -1,1 +1,1 @@
-"""What a change would do to a stack, as a comment on a pull request: made from the engine's own events."""
+"""The effect of a change on a stack, as a comment on a pull request, made from the engine's own events."""

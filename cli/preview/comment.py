@@ -22,7 +22,7 @@ LINE = 1_000  # characters of a line that changes
 VALUE = 240  # characters of one value
 MESSAGE = 2_000  # characters of one message
 
-# Whose deletion loses what nobody can make again, or stops what serves it.
+# Resources whose deletion loses data that cannot be recreated, or stops what serves it.
 DATA_TYPES = re.compile(
     r":(PersistentVolumeClaim|PersistentVolume|StatefulSet|Namespace|Topic|RandomId|RandomPassword|RandomBytes)$"
 )
@@ -56,7 +56,7 @@ class CommentSection:
 
 
 def holds_data(step: Step) -> bool:
-    """Whether data goes with a resource that is deleted or replaced."""
+    """Return whether data goes with a resource that is deleted or replaced."""
     return bool(DATA_TYPES.search(step.type)) and step.op in LOSING and not step.retained
 
 
@@ -67,7 +67,7 @@ def unlifted(preview: Preview) -> list[Step]:
 
 
 def refusals(preview: Preview) -> list[str]:
-    """Why this change must not be applied as it is, or that a cluster is not as it was left; empty if all is well."""
+    """Return why this change must not be applied, or that a cluster differs from its stack; empty if all is well."""
     reasons: list[str] = []
     if count := sum(violation.mandatory for violation in preview.violations):
         reasons.append(_count(count, "mandatory policy violation"))
@@ -96,7 +96,7 @@ def comment(preview: Preview, stack: str, limit: int | None = LIMIT, what: str =
 
 
 def failed(stack: str) -> str:
-    """What stands where a comment would, when a preview did not come to run."""
+    """Return the comment for a preview that could not run."""
     return f"{marker(stack)}\n\n### Preview of {code(stack)}: it did not run\n\nThe check says what it lacked.\n"
 
 
@@ -207,7 +207,7 @@ def _resource(step: Step, *, bold: bool = False, note: str = "", inside: bool = 
 
 
 def _usual(change: Change) -> bool:
-    """What each Kubernetes object has, and nobody reads of a new one."""
+    """Return whether a property is one that every Kubernetes object has, which is left out for a new object."""
     return change.path[:1] in ((".apiVersion",), (".kind",)) or change.path[:2] in (
         (".metadata", ".labels"),
         (".metadata", ".annotations"),
@@ -232,7 +232,7 @@ def _rows(change: Change, *, bare: bool) -> list[str]:
 
 
 def _told(change: Change, *, bare: bool) -> str:
-    """What follows a property's name."""
+    """Return what follows a property's name."""
     match change.old, change.new:
         case Absent.ABSENT, Absent.ABSENT:  # the engine names it, and shows it on neither side
             told = ", changed"

@@ -1,4 +1,4 @@
-"""What changes in a resource, property by property."""
+"""The differences of a resource, property by property."""
 
 import difflib
 import json
@@ -34,7 +34,7 @@ class Change:
     old: Any = ABSENT
     new: Any = ABSENT
     replaces: bool = False  # this is why the resource is replaced
-    unsure: bool = False  # secrets on both sides, of which nobody says whether they differ
+    unsure: bool = False  # secrets on both sides: the engine does not report whether they differ
 
     @property
     def where(self) -> str:
@@ -169,5 +169,5 @@ def _lookup(path: Path, root: Mapping[str, Any]) -> Any:
 
 
 def _related(one: Path, other: Path) -> bool:
-    """Whether one path leads to the other."""
+    """Return whether one path leads to the other."""
     return one[: len(other)] == other[: len(one)]

@@ -1,7 +1,7 @@
 """The engine's events, one JSON object per line (`pulumi ... --event-log <file>`), as typed records.
 
 Their shape is `apitype.EngineEvent` of Pulumi's SDK. The engine blinds secrets before it writes them: what is left of
-one is a marked object, which becomes MASK here, at the one place where values enter. What nobody marked is masked by
+one is a marked object, which becomes MASK here, at the one place where values enter. What is not marked is masked by
 its looks (components/secrets).
 """
 
@@ -31,7 +31,7 @@ MANDATORY = frozenset({"mandatory", "remediate"})
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What happens to one resource: `create`, `update`, `replace`, `delete` and so on, with its properties."""
+    """An operation on one resource: `create`, `update`, `replace`, `delete` and so on, with its properties."""
 
     op: str
     urn: str
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """What a policy says to a resource, or to the stack as a whole if `urn` is empty."""
+    """A policy's message about a resource, or about the whole stack if `urn` is empty."""
 
     rule: str
     level: str
@@ -62,7 +62,7 @@ class Violation:
 
     @property
     def mandatory(self) -> bool:
-        """Whether the engine refuses to go on."""
+        """Return whether the engine refuses to go on."""
         return self.level in MANDATORY
 
 
@@ -116,7 +116,7 @@ def _events(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _steps(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Step]:
-    """What happens to each resource, by its URN."""
+    """Return what happens to each resource, by its URN."""
     steps: dict[str, Step] = {}
     refreshed: set[str] = set()
     for kind, body in events:
@@ -141,7 +141,7 @@ def plain(message: str) -> str:
 
 
 def protects_data(preview: Preview) -> bool:
-    """Whether the settings of an environment protect its data: they do unless they say otherwise, see stacks/models.py.
+    """Return whether the settings of an environment protect its data, which is the default (see stacks/models.py).
 
     In the stack `cluster` all that is to be kept is marked as protected in the state.
     """
@@ -150,7 +150,7 @@ def protects_data(preview: Preview) -> bool:
 
 
 def _told(step: Step) -> bool:
-    """What happens to the engine's own default providers is nothing that anyone asked for."""
+    """Return what happens to the engine's own default providers is nothing that anyone asked for."""
     default = step.type.startswith("pulumi:providers:") and step.name.startswith("default")
     return step.op not in _SILENT and not default
 

@@ -18,7 +18,7 @@ _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """Where comments go; `api` and `token` are what GitHub gives to a workflow."""
+    """The pull request that comments are posted to. `api` and `token` are what GitHub gives to a workflow."""
 
     repository: str
     number: int

@@ -1,4 +1,4 @@
-"""What a preview on a runner needs, checked before anything is run: each with what is missing, and what to do."""
+"""A check of what a preview on a runner needs, before anything runs: each missing item, and its remedy."""
 
 import json
 import os
@@ -18,7 +18,8 @@ SECONDS = 5  # for a connection to the API server
 
 
 def check(stack: str, environment: Mapping[str, str]) -> str:
-    """What a preview of a stack opens beside the stack's own secrets; empty if nothing. It goes by the stack's file.
+    """Return the credentials that a preview of a stack opens beside the stack's own secrets, by the stack's file; empty
+    if none.
 
     Raises LocalError with all that is missing for the preview.
     """
@@ -36,7 +37,7 @@ def check(stack: str, environment: Mapping[str, str]) -> str:
 
 
 def opens_more(stack: str, settings: ClusterSettings | EnvironmentSettings) -> str:
-    """What a preview opens beside the stack's own secrets, with the remedy; empty if nothing."""
+    """Return what a preview opens beside the stack's own secrets, with the remedy; empty if nothing."""
     if isinstance(settings, ClusterSettings) or settings.kubeconfig is not None:
         return ""
     return (
@@ -49,7 +50,7 @@ def opens_more(stack: str, settings: ClusterSettings | EnvironmentSettings) -> s
 def missing(
     file: Mapping[str, object], settings: ClusterSettings | EnvironmentSettings, environment: Mapping[str, str]
 ) -> list[str]:
-    """What the environment and the stack's file lack, each with its remedy."""
+    """Return what the environment and the stack's file lack, each with its remedy."""
     found: list[str] = []
     backend = environment.get("PULUMI_BACKEND_URL", "")
     if not backend:
@@ -89,7 +90,7 @@ def kubeconfig(stack: str, settings: ClusterSettings | EnvironmentSettings, envi
 
 
 def unreachable(text: str) -> list[str]:
-    """What is wrong with the way to the API server that a kubeconfig names; empty if it takes connections."""
+    """Return what is wrong with the way to the API server that a kubeconfig names; empty if it takes connections."""
     document = yaml.safe_load(text)
     servers = [str(cluster["cluster"]["server"]) for cluster in document["clusters"]]
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""What a preview needs on this machine, made without any secret: the tools, and the jar that names an image."""
+"""The preparation of a preview on this machine, without any secret: the tools, and the jar that names an image."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which stacks a change of files touches: found from what the program imports, not from a list that goes stale."""
+"""The stacks that a change of files affects, found from what the program imports, so that no list can go stale."""
 
 import ast
 import json
@@ -96,7 +96,7 @@ def _beside(root: Path) -> frozenset[str]:
 
 
 def _touches(file: str, stack: str, modules: frozenset[str], every: Modules) -> bool:
-    """Whether a file bears on a stack that is built with these modules."""
+    """Return whether a file bears on a stack that is built with these modules."""
     if named := _stack_of(file):
         return named == stack
     if file in every.beside or any(file == each or file.startswith(each) for each in EVERYWHERE):
@@ -128,7 +128,7 @@ def _kind(file: Path) -> object:
 
 @cache
 def _jars(root: Path, stack: str) -> frozenset[str]:
-    """The jars of a stack's Flink clusters, which lie in the checkout."""
+    """The jars of a stack's Flink clusters, which are in the checkout."""
     document = read_file(root / "stacks" / f"Pulumi.{stack}.yaml")
     clusters = _below(document, "config", "streaming-platform:flink", "clusters")
     return frozenset(str(_below(clusters, name).get("jar")) for name in clusters)

@@ -1,1 +1,1 @@
-"""What an environment holds data by, and which changes of it would lose that data."""
+"""The resources that hold an environment's data, and the changes that would lose it."""

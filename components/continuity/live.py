@@ -1,4 +1,4 @@
-"""Asking the cluster what an environment's data lies in."""
+"""Asks the cluster which objects hold an environment's data."""
 
 import json
 import math
@@ -12,14 +12,14 @@ from components.reach import Kubectl, UnreachableError
 
 
 def ask(at: Kubectl, *, zookeeper: str, kafka: str) -> Found:
-    """What there is of the ensemble and the brokers of these names. Raises UnreachableError."""
+    """Return what there is of the ensemble and the brokers of these names. Raises UnreachableError."""
     kinds = "statefulsets,configmaps,persistentvolumeclaims"
     answer = at("get", kinds, "--selector", f"app.kubernetes.io/part-of={PROJECT}", "--output", "json")
     return found(json.loads(answer)["items"], zookeeper=zookeeper, kafka=kafka)
 
 
 def found(items: list[dict[str, Any]], *, zookeeper: str, kafka: str) -> Found:
-    """What a namespace's StatefulSets, ConfigMaps and claims say."""
+    """Return what a namespace's StatefulSets, ConfigMaps and claims say."""
     objects = {(each["kind"], each["metadata"]["name"]): each for each in items}
 
     def data(name: str) -> Mapping[str, str]:
@@ -28,7 +28,7 @@ def found(items: list[dict[str, Any]], *, zookeeper: str, kafka: str) -> Found:
     def claimed(name: str) -> int:
         return sum(kind == "PersistentVolumeClaim" and each.startswith(f"data-{name}-") for kind, each in objects)
 
-    # The configuration is what members count by; a set that somebody scaled has not lost any.
+    # Members count by the configuration: a set that was scaled by hand has not lost any.
     members, brokers = members_of(data(zookeeper).get("zoo.cfg", "")), len(_node_files(data(kafka)))
     return Found(
         members=(members or claimed(zookeeper)) if claimed(zookeeper) else None,

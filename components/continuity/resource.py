@@ -1,4 +1,4 @@
-"""Continuity: what an environment's data lies in, as a resource that knows what it was, and refuses what would lose it.
+"""Continuity: a resource that records which objects hold an environment's data, and refuses changes that would lose it.
 
 A dynamic resource, see components/dynamic.py: the state has its provider by module and name. It changes nothing itself:
 ZooKeeper, Kafka and Flink depend on it, so that nothing is changed before it has been checked.
@@ -29,7 +29,7 @@ from components.reach import kubeconfig_of, kubectl
 
 @dataclass(frozen=True, kw_only=True)
 class ContinuityArgs:
-    """What is asked for (see rules.Asked), the names of the sets, and how to reach the brokers."""
+    """The requested state (see rules.Asked), the names of the StatefulSets, and how to reach the brokers."""
 
     members: int
     brokers: int
@@ -64,7 +64,7 @@ class Continuity(Resource, module="platform", name="Continuity"):
 
 
 class ContinuityProvider(Provider):
-    """What the engine calls."""
+    """The dynamic provider that the engine calls."""
 
     @told
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
@@ -93,10 +93,10 @@ class ContinuityProvider(Provider):
         return UpdateResult(stored(_news))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Nothing: what it speaks of is deleted on its own."""
+        """Do nothing: the objects that hold the data are deleted by their own resources."""
 
     def _found(self, connection: PodConnection, zookeeper: str, asked: Asked) -> tuple[Found | None, Mapping[str, str]]:
-        """What there is, and which of its claims cannot become what is asked for."""
+        """Return what there is, and which of its claims cannot become what is asked for."""
         try:
             kubeconfig = kubeconfig_of(connection.credentials, connection.namespace, self._setting)
             with kubectl(kubeconfig, connection.namespace) as at:
@@ -119,7 +119,7 @@ class ContinuityProvider(Provider):
 
 
 def _asked(properties: Mapping[str, Any]) -> Asked:
-    """What the properties ask for; the engine hands numbers over as floats."""
+    """Return what the properties ask for; the engine hands numbers over as floats."""
     cluster_id = properties["clusterId"]  # the SDK hands a value that is not known yet over as an object of its own
     return Asked(
         members=int(properties["members"]),

@@ -1,6 +1,6 @@
-"""Which changes keep the data: pure functions over what is asked for and what there is.
+"""The rules that tell which changes keep the data: pure functions over the requested and the existing state.
 
-Each problem is a property of the resource (see resource.py) and a text that says what would happen, and the steps.
+Each problem names a property of the resource (see resource.py), what would happen, and the steps to take instead.
 """
 
 import re
@@ -15,7 +15,8 @@ _MOVE = "docs/s3-checkpoints.md, Move a cluster's state"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the settings ask for. `cluster_id` is None where it will be a new one, made when the stack is applied."""
+    """The state that the settings ask for. `cluster_id` is None for a new one, which is made when the stack is
+    applied."""
 
     members: int
     brokers: int
@@ -47,13 +48,13 @@ class Claim:
 
     @property
     def of_a_set(self) -> bool:
-        """Whether it is a member's or a broker's."""
+        """Return whether it is a member's or a broker's."""
         return self.name.startswith("data-")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What runs, or lies on volumes: None where nothing of it holds data."""
+    """The existing ensemble, brokers and volumes. A part that holds no data is None."""
 
     members: int | None
     brokers: int | None
@@ -65,12 +66,12 @@ NOTHING = Found(members=None, brokers=None, cluster_id=None)
 
 
 def controllers(brokers: int) -> int:
-    """How many of so many brokers are KRaft controllers, with a vote."""
+    """Return how many of the brokers are KRaft controllers, with a vote."""
     return 3 if brokers >= 3 else 1
 
 
 def majorities_meet(before: int, after: int) -> bool:
-    """Whether each majority of an ensemble has a member in common with each of the ensemble that it becomes.
+    """Return whether each majority of an ensemble has a member in common with each of the ensemble that it becomes.
 
     Only then nothing is lost: while members restart one by one, some count by the old number and some by the new one.
     What the one majority has agreed on, some member of the other one knows.
@@ -85,7 +86,7 @@ def problems(
     holding: Mapping[int, Sequence[str]] | None,
     stuck: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with what is asked for.
+    """Yield what is wrong with what is asked for.
 
     `state` is what the last update asked for, None if none is known; `found` is what there is, None if it could not be
     asked, and goes before the state. `holding` are the topics on each broker, None if Kafka could not be asked. `stuck`
@@ -104,7 +105,7 @@ def problems(
     yield from (("sizes", text) for text in sizes.values())
     for claim in found.claims if found else ():
         if claim.name not in asked.shared and not claim.of_a_set:
-            continue  # left by a cluster that is gone: nothing is made anew of it
+            continue  # left by a cluster that is gone: nothing recreates it
         if asked.storage_class is not None and claim.storage_class != asked.storage_class:
             yield "storageClass", _claim_problem(claim, "class", claim.storage_class, asked.storage_class)
         if claim.name in asked.shared and asked.access_mode not in claim.access_modes:
@@ -199,11 +200,11 @@ def _cluster_id_problem(asked: Asked, state: Asked | None, running: str) -> str 
 def _claim_problem(claim: Claim, setting: str, has: str | None, asked: str) -> str:
     return (
         f"{claim.name} has {setting} {has or 'none'}, and a claim that holds data cannot change it to {asked}: it "
-        f"would be made anew, and empty. Keep storage.{setting}: {has or '(none)'}; where the data may go, destroy the "
+        f"would be recreated, and empty. Keep storage.{setting}: {has or '(none)'}; where the data may go, destroy the "
         "stack and bring it up again"
     )
 
 
 def members_of(zoo_cfg: str) -> int:
-    """How many members an ensemble's configuration names."""
+    """Return how many members an ensemble's configuration names."""
     return len(re.findall(r"^server\.\d+=", zoo_cfg, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""When a Flink cluster gets more TaskManagers, and when fewer."""
+"""The HorizontalPodAutoscaler of a Flink cluster: when TaskManagers are added and removed."""
 
 import pulumi_kubernetes as k8s
 

@@ -1,4 +1,4 @@
-"""Where Flink keeps working state: the names by which a state backend may be called."""
+"""Flink's state backends: the names that Flink accepts for each."""
 
 import re
 

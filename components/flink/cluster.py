@@ -125,7 +125,7 @@ class FlinkCluster(pulumi.ComponentResource):
     def _job_managers(self, pods: FlinkPods, needs: Sequence[pulumi.Resource]) -> None:
         children = self._children("jobmanager")
         replicas = self._args.settings.job_manager.replicas
-        # Also while the job does not run: that is when somebody wants to look.
+        # Also while the job does not run: that is when people want to look.
         children.service(self.service, JOB_MANAGER_PORTS, before_ready=True)
         if replicas > 1:
             # All are unready where the job does not run: a node must be drained all the same.
@@ -187,7 +187,7 @@ def job_id(namespace: str, cluster: str) -> str:
 
 
 def _configuration(name: str, image: str, args: FlinkClusterArgs) -> tuple[dict[str, str], str]:
-    """What goes into config.yaml, and the version of the job.
+    """Return what goes into config.yaml, and the version of the job.
 
     Processes of two versions do not work together: each version has a place of its own where it finds its leader.
     """
@@ -204,7 +204,7 @@ def _configuration(name: str, image: str, args: FlinkClusterArgs) -> tuple[dict[
 
 
 def _lease_id(name: str, version: str, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """What JobManagers in Kubernetes elect their leader under: a new one for each change of version.
+    """Return what JobManagers in Kubernetes elect their leader under: a new one for each change of version.
 
     It names a ConfigMap of this stack, which goes with its version.
     """

@@ -63,7 +63,7 @@ class FlinkConfigurationError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class S3Access:
-    """An S3-compatible service: its URL (None: that of AWS), and whether buckets stand in the path, not in the host."""
+    """An S3-compatible service: its URL (None: that of AWS), and whether buckets are in the path, not in the host."""
 
     endpoint: str | None
     path_style: bool
@@ -71,11 +71,11 @@ class S3Access:
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkConfigurationSpec:
-    """What the configuration of one reactive cluster follows from.
+    """The inputs of the configuration of one reactive cluster.
 
     `restore_from` is what a user asks the job to start from, once. `zookeeper_quorum` is `host:port[,host:port...]`, or
-    None for high availability in Kubernetes' own API. `*_storage` are URIs that every pod of the cluster sees, as is
-    `state_record`; `s3` says how to reach those that begin with `s3:`, `extra` are a user's own Flink options.
+    None for high availability by the Kubernetes API. `*_storage` and `state_record` are URIs that every pod of the
+    cluster can read. `s3` says how to reach those that begin with `s3:`, `extra` are a user's own Flink options.
     `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
     """
 
@@ -100,7 +100,7 @@ class FlinkConfigurationSpec:
 
 
 def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
-    """Everything that goes into config.yaml, the user's options last.
+    """Return everything that goes into config.yaml, the user's options last.
 
     Raises FlinkMemoryError for sizes that Flink refuses, FlinkConfigurationError for an option that is the platform's,
     that no key of Flink looks like, or that the sizes do not allow.
@@ -143,8 +143,8 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "jobmanager.bind-host": "0.0.0.0",
         "taskmanager.bind-host": "0.0.0.0",
         "rest.bind-address": "0.0.0.0",
-        # Whoever reaches the REST port could otherwise run code. What else changes anything needs the cluster's token
-        # (state-record/), so that a button for it would do nothing.
+        # Anyone who reaches the REST port could otherwise run code. Other changes need the cluster's token
+        # (state-record/), so a button for them would have no effect.
         "web.submit.enable": "false",
         "web.cancel.enable": "false",
         # Default: one thread for each core. In a pod of one core a call that hangs would stop the JobManager.
@@ -166,7 +166,8 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
 
 
 def _java_options(role: str, extra: Mapping[str, str]) -> str:
-    """Of one role's JVM, the user's last. A log of the collector's work and what a crash leaves go where logs go."""
+    """Return the JVM options of one role, the user's last. The log of the garbage collector and crash reports are
+    written to the directory of the logs."""
     ours = [
         f"-Xlog:gc*:file={LOG_DIR}/{role}.gc:time,uptime,level,tags:filecount=5,filesize=10m",
         f"-XX:ErrorFile={LOG_DIR}/{role}-crash.log",
@@ -300,7 +301,8 @@ def _fault_tolerance(spec: FlinkConfigurationSpec) -> dict[str, str]:
 
 
 def _s3(access: S3Access | None) -> dict[str, str]:
-    """Where S3 is. Keys are not here: the plug-in takes them from the environment, or from the pod's identity."""
+    """Return the options that say where S3 is. They have no keys: the plug-in takes these from the environment, or
+    from the pod's identity."""
     if access is None:
         return {}
     return {
@@ -310,7 +312,8 @@ def _s3(access: S3Access | None) -> dict[str, str]:
 
 
 def _state_metrics(backend: str | None) -> dict[str, str]:
-    """How full RocksDB's share of managed memory is: three numbers for each state, read when metrics are reported."""
+    """Return the options that report how full RocksDB's share of managed memory is: three numbers for each state,
+    read when metrics are reported."""
     if backend != "rocksdb":
         return {}
     return {

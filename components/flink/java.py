@@ -42,7 +42,7 @@ _SIZES: dict[str, Kind] = {
 _IN_KIB = "-XX:ThreadStackSize="
 _SIZE = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([kKmMgGtT]?)")
 _UNITS = "kmgt"
-# Files of further options: nobody could say what is in them before the process runs.
+# Files of further options: their content is not known before the process runs.
 _FILES = ("@", "-XX:Flags=", "-XX:VMOptionsFile=")
 
 # What the shell, twice, sed and YAML leave as it is. A pattern (*, ?, [) finds no file, as it begins with a dash.
@@ -53,7 +53,7 @@ _TAKES_NEXT = re.compile(r"--[a-z-]+|-(p|cp|classpath)")
 
 
 class JavaOptionsError(ValueError):
-    """Options that would not reach the JVM as they are written, or whose sizes nobody can read."""
+    """Options that would not reach the JVM as they are written, or whose sizes cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def sizes(words: Sequence[str]) -> Iterator[JavaSize]:
     for word in words:
         if word.startswith(_FILES):
             raise JavaOptionsError(
-                f"{word!r} names a file of further options, which nobody could judge: write them here"
+                f"{word!r} names a file of further options, which cannot be checked: write them here"
             )
         start = next((start for start in _SIZES if word.startswith(start)), None)
         if start is None:
@@ -123,7 +123,7 @@ def sizes(words: Sequence[str]) -> Iterator[JavaSize]:
 
 
 def contradictions(words: Sequence[str], memory: Memory) -> Iterator[str]:
-    """What sizes among the options say against the memory of a process, with the arithmetic.
+    """Yield what sizes among the options say against the memory of a process, with the arithmetic.
 
     Raises JavaOptionsError like `sizes`.
     """
@@ -131,11 +131,11 @@ def contradictions(words: Sequence[str], memory: Memory) -> Iterator[str]:
     for given in sizes(words):
         bound, sum_, exact = _bound(given.kind, memory)
         without_bound = given.size == 0 and given.kind not in ("part of the heap", "overhead")
-        # Flink's own sizes are no whole MiB, and nobody writes them to the byte.
+        # Flink's own sizes are no whole MiB, and users do not write them to the byte.
         if abs(given.size - bound) < MIB or (given.size < bound and not exact and not without_bound):
             continue
         if without_bound:
-            effect = "0 stands for no bound"
+            effect = "0 means no bound"
         elif given.size > bound:
             effect = (
                 f"the limit of {memory.container_mib} MiB holds {_mib(bound)} of it, and not "
@@ -147,7 +147,7 @@ def contradictions(words: Sequence[str], memory: Memory) -> Iterator[str]:
 
 
 def refusals(options: Mapping[str, str], task_manager: TaskManagerMemory, job_manager: JobManagerMemory) -> list[str]:
-    """What is wrong with the JVM options among Flink's: not handed on as written, or at odds with the memory."""
+    """Return what is wrong with the JVM options among Flink's: not handed on as written, or at odds with the memory."""
     processes: dict[str, list[Memory]] = {
         "all": [task_manager, job_manager],
         "jobmanager": [job_manager],
@@ -171,7 +171,7 @@ def refusals(options: Mapping[str, str], task_manager: TaskManagerMemory, job_ma
 def variable_refusals(
     name: str, value: str, task_manager: TaskManagerMemory, job_manager: JobManagerMemory
 ) -> Iterator[str]:
-    """What is wrong with one of VARIABLES, which the pods of both roles get."""
+    """Yield what is wrong with one of VARIABLES, which the pods of both roles get."""
     try:
         words = in_variable(value)
         for memory in (task_manager, job_manager):
@@ -182,7 +182,7 @@ def variable_refusals(
 
 
 def _bound(kind: Kind, memory: Memory) -> tuple[int, str, bool]:
-    """What memory of a kind there is, how that adds up, and whether less of it is wrong, too.
+    """Return what memory of a kind there is, how that adds up, and whether less of it is wrong, too.
 
     Flink sets heap and direct memory itself, and relies on both: with less the JVM or the network does not start.
     """

@@ -1,4 +1,4 @@
-"""How Flink logs: log4j-console.properties, as plain text."""
+"""Flink's logging configuration, log4j-console.properties, as text."""
 
 import json
 from typing import Literal

@@ -36,11 +36,11 @@ class FlinkMemoryError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskManagerOptions:
-    """What a user gives for a TaskManager (`taskmanager.memory.*`), in MiB; None is not given.
+    """The memory options that a user gives for a TaskManager (`taskmanager.memory.*`), in MiB; None if not given.
 
-    Exactly one of `process_mib`, `flink_mib` and `task_heap_mib`, the last with `managed_mib`. `managed_mib` takes the
-    place of `managed_fraction`. The defaults are Flink's, but for task off-heap memory: 0 there, room for the buffers
-    of Kafka clients here.
+    Exactly one of `process_mib`, `flink_mib` and `task_heap_mib` is given, the last with `managed_mib`. `managed_mib`
+    replaces `managed_fraction`. The defaults are Flink's, except for task off-heap memory: 0 in Flink, room for the
+    buffers of Kafka clients here.
     """
 
     process_mib: int | None = None  # process.size
@@ -62,9 +62,9 @@ class TaskManagerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class JobManagerOptions:
-    """What a user gives for a JobManager (`jobmanager.memory.*`), in MiB; None is not given.
+    """The memory options that a user gives for a JobManager (`jobmanager.memory.*`), in MiB; None if not given.
 
-    Exactly one of `process_mib`, `flink_mib` and `heap_mib`. The defaults are Flink's.
+    Exactly one of `process_mib`, `flink_mib` and `heap_mib` is given. The defaults are Flink's.
     """
 
     process_mib: int | None = None  # process.size
@@ -100,7 +100,7 @@ _NOT_FLINKS_DEFAULT = "task_off_heap_mib"
 
 
 class _Process:
-    """What both processes are: Flink's own memory, and what a JVM needs beside it."""
+    """The parts that both processes have: Flink's own memory, and what a JVM needs beside it."""
 
     jvm_metaspace: int
     jvm_overhead: int
@@ -123,7 +123,7 @@ class _Process:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskManagerMemory(_Process):
-    """What the memory of a TaskManager is divided into, in bytes, with Flink's names (`taskmanager.memory.*`)."""
+    """The parts of a TaskManager's memory, in bytes, by Flink's names (`taskmanager.memory.*`)."""
 
     framework_heap: int
     framework_off_heap: int
@@ -151,7 +151,7 @@ class TaskManagerMemory(_Process):
 
 @dataclass(frozen=True, kw_only=True)
 class JobManagerMemory(_Process):
-    """What the memory of a JobManager is divided into, in bytes, with Flink's names (`jobmanager.memory.*`)."""
+    """The parts of a JobManager's memory, in bytes, by Flink's names (`jobmanager.memory.*`)."""
 
     jvm_heap: int  # -Xmx and -Xms
     off_heap: int  # no JVM flag, unless jobmanager.memory.enable-jvm-direct-memory-limit is true
@@ -271,7 +271,7 @@ def _given(options: TaskManagerOptions | JobManagerOptions) -> int:
 
 
 def _add_up_task_manager(options: TaskManagerOptions) -> TaskManagerMemory:
-    """From the parts that the job needs to the network's share, and on to the process."""
+    """Add up a TaskManager from the parts that the job needs: first the network's share, then the process."""
     assert options.task_heap_mib is not None
     assert options.managed_mib is not None
     heaps = options.framework_heap_mib + options.task_heap_mib

@@ -31,12 +31,12 @@ _Fraction = Annotated[float, Field(ge=0, le=0.999), AfterValidator(three_decimal
 
 
 class JobManagerMemorySettings(Section):
-    """How the memory of a JobManager is divided; by default as Flink does."""
+    """The division of a JobManager's memory; by default as Flink does it."""
 
     jvm_metaspace_mib: _Some = JobManagerOptions.jvm_metaspace_mib
     """Classes, in MiB: -XX:MaxMetaspaceSize (jvm-metaspace.size)."""
     jvm_overhead_fraction: _Fraction = JobManagerOptions.jvm_overhead_fraction
-    """What the JVM needs beside heap and classes, as a fraction of the process (jvm-overhead.fraction)."""
+    """Memory of the JVM beside heap and classes, as a fraction of the process (jvm-overhead.fraction)."""
     jvm_overhead_min_mib: _Part = JobManagerOptions.jvm_overhead_min_mib
     """The least of it, in MiB; not below Flink's own 192 (jvm-overhead.min)."""
     jvm_overhead_max_mib: _Part = JobManagerOptions.jvm_overhead_max_mib
@@ -44,7 +44,7 @@ class JobManagerMemorySettings(Section):
 
 
 class TaskManagerMemorySettings(JobManagerMemorySettings):
-    """How the memory of a TaskManager is divided; by default as Flink does."""
+    """The division of a TaskManager's memory; by default as Flink does it."""
 
     managed_fraction: _Fraction = TaskManagerOptions.managed_fraction
     """Managed memory as a fraction of total Flink memory, unless managedMib is given (managed.fraction)."""
@@ -91,7 +91,7 @@ class TaskManagerSizes(Section):
 
     @property
     def options(self) -> TaskManagerOptions:
-        """As Flink is told them."""
+        """The settings as Flink's memory options."""
         unsized = self.memory_mib is None and self.flink_memory_mib is None and self.task_heap_mib is None
         return TaskManagerOptions(
             process_mib=DEFAULT_TASK_MANAGER_MIB if unsized else self.memory_mib,
@@ -104,7 +104,7 @@ class TaskManagerSizes(Section):
 
     @property
     def division(self) -> TaskManagerMemory:
-        """What Flink makes of them."""
+        """Return what Flink makes of them."""
         return task_manager_memory(self.options)
 
     @property
@@ -136,7 +136,7 @@ class JobManagerSizes(Section):
 
     @property
     def options(self) -> JobManagerOptions:
-        """As Flink is told them."""
+        """The settings as Flink's memory options."""
         unsized = self.memory_mib is None and self.flink_memory_mib is None and self.heap_mib is None
         return JobManagerOptions(
             process_mib=DEFAULT_JOB_MANAGER_MIB if unsized else self.memory_mib,
@@ -148,7 +148,7 @@ class JobManagerSizes(Section):
 
     @property
     def division(self) -> JobManagerMemory:
-        """What Flink makes of them."""
+        """Return what Flink makes of them."""
         return job_manager_memory(self.options)
 
     @property

@@ -1,4 +1,4 @@
-"""Reads a Flink configuration that somebody else wrote: its options, and the memory options in it.
+"""Reads a Flink configuration that this project did not write: its options, and the memory options in it.
 
 The other way round is `components.flink.config` and `flink_options`.
 """

@@ -136,17 +136,21 @@ def _toleration(given: Object) -> Object:
 
 
 class PodSettings(Section):
-    """What else the pods of a Flink cluster get. Objects are written as in a pod's manifest."""
+    """Additions to the pods of a Flink cluster. Objects are written as in a pod's manifest."""
 
     node_selector: Mapping[LabelName, Annotated[Text, LABEL_VALUE]] = {}
+    """Labels of the nodes that the pods may run on."""
     tolerations: tuple[Annotated[Object, AfterValidator(manifest("Toleration")), AfterValidator(_toleration)], ...] = ()
+    """Taints of nodes that the pods tolerate."""
     priority_class: ObjectName | None = None
+    """PriorityClass of the pods; by default the cluster's default class."""
     image_pull_secrets: tuple[ObjectName, ...] = ()
     """Names of Secrets of the namespace."""
     env: tuple[Annotated[Object, AfterValidator(manifest("EnvVar")), AfterValidator(_variable)], ...] = ()
     """Environment variables of the Flink container. As in any manifest, `$(NAME)` in a value is another variable, and
     `$$(NAME)` that text."""
     volumes: tuple[Annotated[Object, AfterValidator(manifest("Volume")), AfterValidator(_volume)], ...] = ()
+    """Volumes of the pods, for `volumeMounts`."""
     volume_mounts: tuple[Annotated[Object, AfterValidator(manifest("VolumeMount")), AfterValidator(_mount)], ...] = ()
     """Mounts in the Flink container."""
     share_process_namespace: bool = False
@@ -174,7 +178,7 @@ class PodSettings(Section):
         return self
 
     def java_options(self) -> Iterator[tuple[int, str, str]]:
-        """What the JVM reads from its environment: the index in `env`, the variable's name and its value."""
+        """Yield what the JVM reads from its environment: the index in `env`, the variable's name and its value."""
         for index, each in enumerate(self.env):
             name, value = each["name"], each.get("value")
             if name in java.VARIABLES and isinstance(value, str):

@@ -76,11 +76,11 @@ class _Role:
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkPods:
-    """What the pods of both roles follow from.
+    """The inputs of the pod templates of both roles.
 
-    `config_map`, `scripts` and `library` name ConfigMaps, `claim` the volume that the pods share, if they do.
-    `rest_address` is host:port of the JobManager's REST API, `leases` is what the leader is elected under where that is
-    in Kubernetes, `texts` is all that is mounted from ConfigMaps.
+    `config_map`, `scripts` and `library` name ConfigMaps. `claim` is the volume that the pods share, if they share one.
+    `rest_address` is host:port of the JobManager's REST API. `leases` is the id under which the leader is elected in
+    Kubernetes. `texts` is all that is mounted from ConfigMaps.
     """
 
     image: str
@@ -123,7 +123,7 @@ class FlinkPods:
             started={"tcp_socket": {"port": "rest"}},
             # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
             alive={"http_get": {"path": "/config", "port": "rest"}},
-            # The job runs, whoever leads.
+            # The job runs, whichever JobManager leads.
             ready={"exec_": {"command": ["bash", f"{SCRIPTS_DIR}/ready.sh"]}},
             saves=saves,
             env={"STANDBY_SECONDS": str(_TAKE_OVER_SECONDS) if settings.job_manager.replicas > 1 else ""},
@@ -135,7 +135,7 @@ class FlinkPods:
         settings = self.settings
         saves = {"checkpoint": _CHECKPOINT_SECONDS} if settings.task_managers.checkpoint_on_stop else {}
         if settings.job_manager.savepoint_on_stop:
-            # The JobManager may be about to take one, and the tasks whose state it saves must stay for so long.
+            # The JobManager may be about to take one, and the tasks whose state it saves must stay until then.
             saves["others"] = _SAVEPOINT_SECONDS
         listens: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": "rpc"}}
         # Without blanks: the public image's scripts take an option with one apart.
@@ -206,7 +206,8 @@ class FlinkPods:
         )
 
     def _data_volume(self) -> k8s.core.v1.VolumeArgsDict:
-        """What all pods share; or where the S3 plug-in is put, which Flink loads only from a directory of its own."""
+        """Return the volume that all pods share; with S3, the volume for the S3 plug-in, which Flink loads only from
+        a directory of its own."""
         if self.claim is not None:
             return {"name": "data", "persistent_volume_claim": {"claim_name": self.claim}}
         return {"name": "data", "empty_dir": {"size_limit": "1Mi"}}
@@ -227,7 +228,7 @@ class FlinkPods:
         ]
 
     def _state_volume(self) -> k8s.core.v1.VolumeArgsDict:
-        """Where RocksDB works. It is a cache: state that must last is in checkpoints."""
+        """Return where RocksDB works. It is a cache: state that must last is in checkpoints."""
         directory = self.settings.task_managers.state_directory
         if directory.host_path is not None:
             return {"name": "state", "host_path": {"path": directory.host_path, "type": "DirectoryOrCreate"}}
@@ -247,7 +248,7 @@ class FlinkPods:
         }
 
     def _state_mount(self) -> k8s.core.v1.VolumeMountArgsDict:
-        """A node's directory has one for each pod: what a pod finds in its own at its start is of no use to anybody."""
+        """Discard leftovers in the pod's own subdirectory at start. With hostPath, each pod has one."""
         mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": STATE_DIR}
         if self.settings.task_managers.state_directory.host_path is not None:
             mount["sub_path_expr"] = "$(POD_NAME)"

@@ -33,7 +33,7 @@ _ENDED = (*ENDED_STATES, STAYS_ENDED)
 
 @dataclass(frozen=True, kw_only=True)
 class RunningJobArgs:
-    """Which cluster, and who may ask for it: credentials as in components/reach.py."""
+    """The Flink cluster, and the credentials to ask it with (see components/reach.py)."""
 
     namespace: str
     cluster: str
@@ -42,7 +42,7 @@ class RunningJobArgs:
 
 @dataclass(frozen=True)
 class Job:
-    """Whether the job runs, why it does not, and whether waiting is in vain."""
+    """The state of a job: whether it runs, why it does not, and whether waiting is in vain."""
 
     runs: bool
     reason: str = ""
@@ -62,7 +62,7 @@ class RunningJob(Resource, module="flink", name="RunningJob"):
 
 
 class RunningJobProvider(Provider):
-    """What the engine calls."""
+    """The dynamic provider that the engine calls."""
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         args = _args(_news)
@@ -83,10 +83,10 @@ class RunningJobProvider(Provider):
         return ReadResult(id_, stored(props), stored(props))
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Nothing: the cluster is deleted on its own."""
+        """Do nothing: the cluster is deleted by its own resources."""
 
     def _runs(self, args: RunningJobArgs) -> bool:
-        """Whether the job runs, as far as it can be asked."""
+        """Return whether the job runs, as far as it can be asked."""
         try:
             with kubectl(self._kubeconfig(args), args.namespace) as at:
                 job = look(at, args.cluster)
@@ -122,7 +122,7 @@ def _said(args: RunningJobArgs, job: Job) -> str:
 
 
 def look(at: Kubectl, cluster: str) -> Job:
-    """What Kubernetes and the JobManagers say of a cluster's job. Raises UnreachableError."""
+    """Return what Kubernetes and the JobManagers say of a cluster's job. Raises UnreachableError."""
     selector = f"app.kubernetes.io/instance={cluster}"
     items = json.loads(at("get", "deployments,pods", "--selector", selector, "--output", "json"))["items"]
     deployments = {each["metadata"]["name"]: each for each in items if each["kind"] == "Deployment"}
@@ -136,13 +136,13 @@ def look(at: Kubectl, cluster: str) -> Job:
     if idle := [name for name, each in deployments.items() if each["spec"].get("replicas") == 0]:
         return Job(runs=False, reason=f"Deployment {idle[0]} is scaled to 0", in_vain=True)
     pods = [each for each in items if each["kind"] == "Pod"]
-    reasons = sorted(_reasons(at, pods), key=len, reverse=True)  # whoever led last knows more than the others
+    reasons = sorted(_reasons(at, pods), key=len, reverse=True)  # the last leader knows more than the others
     ended = [reason for reason in reasons if any(part.startswith(_ENDED) for part in reason.split("; "))]
     return Job(runs=False, reason=(ended or reasons or ["no JobManager is ready"])[0], in_vain=bool(ended))
 
 
 def _reasons(at: Kubectl, pods: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What the pods say of why the job does not run."""
+    """Yield what the pods say of why the job does not run."""
     for pod in pods:
         name, role = pod["metadata"]["name"], pod["metadata"]["labels"]["app.kubernetes.io/component"]
         for status in pod.get("status", {}).get("containerStatuses", []):

@@ -68,10 +68,10 @@ def _flat(configuration: object) -> object:
 
 
 class StateDirectorySettings(Section):
-    """Where a TaskManager keeps working state (RocksDB) and other temporary files: on a disk of its node.
+    """The disk for a TaskManager's working state (RocksDB) and other temporary files.
 
-    With `hostPath` a directory for each pod below that of the node, else with `class` a volume claimed for as long as
-    the pod lives, else an emptyDir.
+    With `hostPath`, each pod has a directory below that one of the node. With `class`, a volume is claimed for the
+    lifetime of the pod. With neither, it is an emptyDir.
     """
 
     size_mib: Storage = 4096
@@ -89,15 +89,17 @@ class StateDirectorySettings(Section):
 
 
 class FailureDetectionSettings(Section):
-    """How soon Flink's processes notice that another is gone; docs/flink.md tells what the times cost."""
+    """The times after which Flink's processes notice a lost process; docs/flink-defaults.md has their costs."""
 
     heartbeat_interval_millis: Annotated[int, Field(ge=50, le=600_000)] = 250
-    """Between two heartbeats from the JobManager to each TaskManager. Two that are refused mean a dead process."""
+    """Time between two heartbeats from the JobManager to each TaskManager. Two refused heartbeats mean a dead
+    process."""
     heartbeat_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 2500
-    """After so much silence the JobManager gives a TaskManager up: longer than a full collection of its heap takes."""
+    """Time without an answer after which the JobManager gives a TaskManager up. It must be longer than a full
+    garbage collection of the TaskManager's heap."""
     job_manager_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 20_000
-    """After so much silence a TaskManager gives the JobManager up and stops the job's tasks: longer than another
-    JobManager needs to take over, so that the job goes on meanwhile."""
+    """Time without an answer after which a TaskManager gives the JobManager up and stops the job's tasks. It must be
+    longer than another JobManager takes to take over, so that the job keeps running meanwhile."""
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -118,7 +120,9 @@ class TaskManagerSettings(TaskManagerSizes):
     """The TaskManagers of a Flink cluster: as many as the load asks for, from `min` to `max`."""
 
     min: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The fewest TaskManagers that the autoscaler keeps."""
     max: Annotated[int, Field(ge=1, le=1000)] = 3
+    """The most TaskManagers that the autoscaler runs."""
     slots: Annotated[int, Field(ge=1, le=1024)] = 1
     """Task slots of one TaskManager."""
     cpu: Cores = 0.5
@@ -141,7 +145,7 @@ class JobManagerSettings(JobManagerSizes):
     """The JobManagers of a Flink cluster: one leads, the others stand by."""
 
     replicas: Annotated[int, Field(ge=1, le=5)] = 2
-    """With one, a JobManager that dies is missed until its JVM is up again."""
+    """Number of JobManagers. With one, nothing leads until the JVM of a JobManager that died has started again."""
     savepoint_on_stop: bool = False
     """Take a savepoint before the JobManager of a running job stops, as when it is upgraded; it stays until deleted."""
     cpu: Cores = 0.5
@@ -162,14 +166,14 @@ class LagSettings(Section):
     metric: Metric = "kafka_consumergroup_lag"
     """Its name; the default is that of the common exporter of consumer groups."""
     labels: Annotated[Mapping[LabelName, Annotated[Text, LABEL_VALUE]], Field(min_length=1)]
-    """Which of its series count, such as those of the job's consumer group and input topic."""
+    """Labels that select the metric's series, such as the job's consumer group and its input topic."""
     records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    """How many waiting records one TaskManager is for. Offsets are committed with checkpoints: what comes in between
-    two of them always waits."""
+    """Number of waiting records for each TaskManager. Offsets are committed with checkpoints, so the records of one
+    checkpoint interval always count as waiting."""
 
 
 class AutoscalingSettings(Section):
-    """When TaskManagers are added and taken away."""
+    """The thresholds at which TaskManagers are added and removed."""
 
     cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
     """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
@@ -184,13 +188,13 @@ class S3Settings(Section):
     endpoint: Url | None = None
     """URL of a service other than AWS, such as http://minio:9000."""
     path_style_access: bool = False
-    """The bucket stands in the URL's path, as most services other than AWS want it."""
+    """Address the bucket in the URL's path, as most services other than AWS expect."""
     secret: ObjectName | None = None
     """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
 
 
 class DebugSettings(Section):
-    """What helps to find a fault, and costs something."""
+    """Aids for finding a fault. Each costs something."""
 
     native_memory_tracking: bool = False
     """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/flink.md."""
@@ -215,11 +219,11 @@ class FlinkClusterSettings(Section):
     failure_detection: FailureDetectionSettings = FailureDetectionSettings()
     pod: PodSettings = PodSettings()
     restore_from: Annotated[Snapshot, AfterValidator(_uri)] | None = None
-    """What to start from instead of the newest state, once: the URI of a savepoint or retained checkpoint, such as
-    file:///flink-data/savepoints/savepoint-1, or `nothing`. Once it was done the job goes on from its own newest state,
-    whether this stays or not. To ask for the same again, add # and any text, such as nothing#2."""
+    """State to start from instead of the newest, once: the URI of a savepoint or retained checkpoint, such as
+    file:///flink-data/savepoints/savepoint-1, or `nothing`. After that the job continues from its own newest state,
+    whether this setting stays or not. To ask for the same again, add # and any text, such as nothing#2."""
     high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
-    """Where JobManagers elect their leader. For `kubernetes` the stack `cluster` must have made the account that may
+    """Service in which JobManagers elect their leader. `kubernetes` needs an account that the stack `cluster` makes
     (kubernetesHighAvailability)."""
     storage_mib: Storage = 10240
     """Claim for checkpoints and high-availability files, in MiB."""
@@ -283,7 +287,7 @@ class FlinkClusterSettings(Section):
         return words.get(name)
 
     def specification(self, *, namespace: str, cluster: str, zookeeper: str, data: str) -> FlinkConfigurationSpec:
-        """What the cluster's config.yaml follows from; `data` is where the claim is mounted."""
+        """Return what the cluster's config.yaml follows from; `data` is where the claim is mounted."""
         storage = f"file://{data}" if self.s3 is None else f"{self.s3.path}/{namespace}/{cluster}"
         return FlinkConfigurationSpec(
             namespace=namespace,

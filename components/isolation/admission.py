@@ -1,4 +1,4 @@
-"""Rules that the API server checks itself, whoever comes: admission policies for the platform's namespaces."""
+"""Admission policies for the platform's namespaces: rules that the API server checks on every request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ RESOURCES: Mapping[str, tuple[str, str, str]] = {
 
 # An object that was there before the rule must stay deletable and scalable: only what changes it is judged.
 _CHANGED = "request.operation == 'CREATE' || !has(object.spec) || object.spec != oldObject.spec"
-# What one of Kubernetes' own controllers makes from a template was judged there, when somebody wrote it: a rule that
-# came later must not stop the next pod of a workload that runs. Who asks says so; what an object says of its owner does
-# not.
+# An object that one of Kubernetes' own controllers makes from a template was judged when the template was written: a
+# later rule must not stop the next pod of a running workload. The requester's name proves this; an object's own
+# ownerReferences do not.
 _NOT_MADE = (
     "!request.userInfo.username.matches('^system:(kube-controller-manager|serviceaccount:kube-system:"
     "(deployment|replicaset|statefulset|daemon-set|job|cronjob|replication)-controller)$')"
 )
-# Where rules stand in for Pod Security, which looks at every pod, they do so too.
+# Rules that replace Pod Security, which checks every pod, check every pod, too.
 _NOT_MADE_BUT_PODS = f"object.kind == 'Pod' || {_NOT_MADE}"
 _NOT_LEAVING = "!has(object.metadata.deletionTimestamp)"
 
@@ -142,7 +142,7 @@ class AdmissionRules(pulumi.ComponentResource):
 def _resource_rules(
     kinds: Sequence[str], *, debuggers: bool
 ) -> list[k8s.admissionregistration.v1.NamedRuleWithOperationsArgsDict]:
-    """Which requests are judged: one rule for each API group and version."""
+    """Return which requests are judged: one rule for each API group and version."""
     found: dict[tuple[str, str], list[str]] = {}
     for kind in kinds:
         group, version, resource = RESOURCES[kind]

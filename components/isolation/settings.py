@@ -9,7 +9,7 @@ from components.settings import Cores, Memory, Section, SectionError, Storage
 
 
 class QuotaSettings(Section):
-    """What all pods of a namespace may ask for together."""
+    """The most that all pods of a namespace may request together."""
 
     cpu: Cores = 8.0
     """Sum of CPU requests, in cores."""
@@ -22,7 +22,7 @@ class QuotaSettings(Section):
 
 
 class LimitSettings(Section):
-    """What a container gets that does not say, and the most that one may ask for."""
+    """The memory and CPU of containers that name none, and the most that one container may ask for."""
 
     default_cpu: Cores = 0.1
     """CPU request of a container that names none, in cores."""
@@ -47,7 +47,8 @@ class NamespaceSettings(Section):
     quota: QuotaSettings = QuotaSettings()
     limits: LimitSettings = LimitSettings()
     admission: Literal["deny", "warn"] = "deny"
-    """What the API server does with what breaks a rule of docs/policies.md: refuse it, or admit it and tell."""
+    """Action of the API server on an object that breaks a rule of docs/policies.md: `deny` refuses it, `warn` admits
+    it with a warning."""
     host_paths: tuple[NodePath, ...] = ()
     """Directories of nodes below which pods may mount. Pod Security admits none but with all else that is dangerous
     (`privileged`): the namespace gets that, and the rules for isolation of docs/policies.md refuse the rest."""

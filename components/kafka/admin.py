@@ -1,7 +1,7 @@
-"""How a Kafka cluster in Kubernetes is reached from outside it: through the API server, with a deployer's kubeconfig.
+"""Access to a Kafka cluster in Kubernetes from outside it: through the API server, with a deployer's kubeconfig.
 
-Broker n listens on 127.0.0.1:<admin port + n> in its own pod, and advertises just that; a port-forward to each broker
-makes the same addresses work here. Nothing is exposed outside the cluster.
+Broker n listens on 127.0.0.1:<admin port + n> in its own pod, and advertises that address. A port-forward to each
+broker makes the same addresses work here. Nothing is exposed outside the cluster.
 """
 # pyright: reportPrivateImportUsage=false
 # (confluent_kafka.admin re-exports its classes without declaring it)
@@ -48,7 +48,7 @@ class KafkaRefusalError(ToldError):
 
 @dataclass(frozen=True, kw_only=True)
 class PodConnection:
-    """Which brokers, and who may reach them: the pods of a StatefulSet.
+    """The brokers, which are the pods of a StatefulSet, and the credentials to reach them with.
 
     `admin_port` is that of broker 0, in its pod and on this machine; broker n has `admin_port + n`. `credentials` says
     where the kubeconfig comes from, see components/reach.py.
@@ -71,7 +71,7 @@ class PodConnection:
         return ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
 
     def to_properties(self) -> dict[str, Any]:
-        """What the engine stores of it."""
+        """Return what the engine stores of it."""
         return {
             "namespace": self.namespace,
             "statefulSet": self.stateful_set,
@@ -82,7 +82,7 @@ class PodConnection:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, Any]) -> "PodConnection":
-        """What the engine stored; its numbers come back as floats."""
+        """Return what the engine stored; its numbers come back as floats."""
         return cls(
             namespace=properties["namespace"],
             stateful_set=properties["statefulSet"],
@@ -107,7 +107,7 @@ class TopicState:
 
 
 class Topics(Protocol):
-    """What we do with topics. Each raises KafkaUnreachableError or KafkaRefusalError."""
+    """The operations on topics. Each raises KafkaUnreachableError or KafkaRefusalError."""
 
     def describe(self, topic: str) -> TopicState | None:
         """The topic, None if there is none."""
@@ -122,7 +122,7 @@ class Topics(Protocol):
         ...
 
     def grow(self, topic: str, partitions: int) -> None:
-        """Add partitions, up to so many."""
+        """Add partitions, up to `partitions` of them."""
         ...
 
     def alter(self, topic: str, changes: Mapping[str, str | None]) -> None:
@@ -198,7 +198,7 @@ _links_lock = threading.Lock()
 @contextmanager
 def _link(connection: PodConnection, kubeconfig: Callable[[], str]) -> Generator[_Link]:
     """The link to a cluster, counted, so that it ends some seconds after its last user."""
-    brokers = replace(connection, credentials="")  # whoever opened the port-forwards, they lead to the same place
+    brokers = replace(connection, credentials="")  # port-forwards lead to the same brokers with any credentials
     with _links_lock:
         link = _links.setdefault(brokers, _Link(brokers))
         link.users += 1
@@ -311,7 +311,7 @@ _TIMEOUT = {"request_timeout": _REQUEST_SECONDS}
 
 
 def _answers(request: Callable[[], Mapping[Any, Future[Any]]]) -> list[Any]:
-    """What Kafka answers to a request, which is repeated while a broker or the controller is changing.
+    """Return what Kafka answers to a request, which is repeated while a broker or the controller is changing.
 
     Raises KafkaUnreachableError or KafkaRefusalError.
     """

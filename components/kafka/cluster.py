@@ -57,7 +57,7 @@ class KafkaCluster(pulumi.ComponentResource):
     """
 
     bootstrap_servers: str
-    """Where clients connect from inside the namespace: `host:port`."""
+    """The address for clients inside the namespace: `host:port`."""
     stateful_set: str
     """The name of the StatefulSet, for port-forwards to its pods."""
 

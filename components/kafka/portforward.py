@@ -1,4 +1,4 @@
-"""`kubectl port-forward` to the pods of a StatefulSet as child processes, kept up for as long as somebody uses them."""
+"""`kubectl port-forward` to the pods of a StatefulSet as child processes, restarted for as long as they are used."""
 
 import shutil
 import socket
@@ -24,7 +24,7 @@ exec 3<&0
 KUBECONFIG=$file "$@" 3<&- </dev/null &
 child=$!
 { cat <&3; kill "$child"; } >/dev/null 2>&1 &
-exec 3<&- >/dev/null 2>&1  # nobody may be there to read that the child was terminated
+exec 3<&- >/dev/null 2>&1  # the reader of a message about the child's end may be gone
 wait "$child"
 """
 
@@ -87,7 +87,7 @@ class _Forward(threading.Thread):
         self._process: subprocess.Popen[bytes] | None = None
 
     def wait(self, deadline: float) -> None:
-        """Until it works or has failed once, or until the deadline (monotonic seconds)."""
+        """Wait until it works or has failed once, or until the deadline (monotonic seconds)."""
         self._tried.wait(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
@@ -110,7 +110,7 @@ class _Forward(threading.Thread):
             self._stopped.wait(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
     def _port_is_free(self) -> bool:
-        """Whether the local port is free, after waiting for another run that uses it."""
+        """Return whether the local port is free, after waiting for another run that uses it."""
         deadline = time.monotonic() + _PORT_SECONDS
         while not self._stopped.is_set():
             with socket.socket() as probe:

@@ -31,7 +31,7 @@ class TopicSettings(Section):
     replicas: Annotated[int, Field(ge=1, le=32767)]
     """Brokers that hold a copy."""
     retention_millis: Annotated[int, Field(ge=-1, le=2**63 - 1)] = 7 * 24 * 3600 * 1000
-    """How long records are kept; -1 for ever."""
+    """Time for which records are kept; -1 keeps them for ever."""
     config: Mapping[str, Text] = {}
     """Further settings of the topic, by Kafka's names; retention.bytes bounds the disk that a partition takes."""
 
@@ -62,7 +62,7 @@ class TopicSettings(Section):
 
     @property
     def kept(self) -> Kept:
-        """What the topic may keep."""
+        """Return what the topic may keep."""
         return Kept(partitions=self.partitions, replicas=self.replicas, config=self.properties)
 
 

@@ -52,7 +52,7 @@ class KafkaTopic(Resource, module="kafka", name="Topic"):
 
 
 class TopicProvider(Provider):
-    """What the engine calls, each time in any of four threads; see KafkaTopic."""
+    """The dynamic provider that the engine calls, from any of four threads; see KafkaTopic."""
 
     def configure(self, req: ConfigureRequest) -> None:
         super().configure(req)
@@ -121,7 +121,8 @@ class TopicProvider(Provider):
         return topics(args.connection, self._setting)
 
     def _look(self, args: TopicArgs) -> Seen | None:
-        """What Kafka says of a topic that is to change, None where it cannot be asked: that is told, and once."""
+        """Return what Kafka has of a topic that is to change, or None if Kafka cannot be asked, which is reported
+        once."""
         brokers = replace(args.connection, credentials="")
         if brokers in self._away:
             return None
@@ -139,7 +140,7 @@ def _checked(inputs: dict[str, Any], failures: Problems) -> CheckResult:
 
 
 def to_properties(args: TopicArgs) -> dict[str, Any]:
-    """What the engine stores of a topic."""
+    """Return what the engine stores of a topic."""
     return {
         "topic": args.topic,
         "partitions": args.partitions,
@@ -165,7 +166,7 @@ def from_properties(properties: Mapping[str, Any]) -> TopicArgs:
 
 
 def problems(properties: Mapping[str, Any]) -> Problems:
-    """What is wrong with a topic's properties in themselves: the property, and value, bound and remedy."""
+    """Return what is wrong with a topic's properties in themselves: the property, and value, bound and remedy."""
     topic, config = properties["topic"], properties["config"]
     brokers = properties["connection"]["brokers"]
     found: Problems = []

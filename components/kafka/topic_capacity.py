@@ -1,4 +1,4 @@
-"""How much topics may keep, and whether it fits the brokers' disks."""
+"""The most that topics may keep, and whether it fits the brokers' disks."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Kept:
 
     @property
     def grows(self) -> bool:
-        """Whether nothing but time bounds it; compacted, it is as large as its keys."""
+        """Return whether nothing but time bounds it; compacted, it is as large as its keys."""
         return self.partition_bytes is None and "compact" not in self.config.get("cleanup.policy", "delete")
 
     def mib_of_broker(self, brokers: int) -> int:
@@ -40,7 +40,7 @@ class Kept:
 
 
 def capacity_problem(topics: Mapping[str, Kept], *, brokers: int, storage_mib: int) -> str | None:
-    """What is wrong with disks of this size, if the topics that have a bound may keep more than fits."""
+    """Return what is wrong with disks of this size, if the topics that have a bound may keep more than fits."""
     needed = {name: kept.mib_of_broker(brokers) for name, kept in topics.items()}
     room = int(storage_mib * _FOR_TOPICS)
     if (most := sum(needed.values())) <= room:

@@ -1,4 +1,5 @@
-"""What becomes of a topic in Kafka: what may be done to it, and doing it. Pure but for the Topics that it is given."""
+"""Changes of topics in Kafka: which are possible, and how they are made. Pure, except for the Topics that are passed
+in."""
 
 import sys
 import time
@@ -36,11 +37,11 @@ class TopicArgs:
 
     @property
     def state(self) -> TopicState:
-        """What Kafka would have of it."""
+        """Return what Kafka would have of it."""
         return TopicState(partitions=self.partitions, replicas=self.replicas, config=self.config)
 
     def same_topic(self, other: "TopicArgs") -> bool:
-        """Whether both are about the same topic of the same Kafka."""
+        """Return whether both are about the same topic of the same Kafka."""
         one, two = self.connection, other.connection
         same_kafka = (one.namespace, one.stateful_set) == (two.namespace, two.stateful_set)
         return self.topic == other.topic and same_kafka
@@ -48,7 +49,7 @@ class TopicArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What Kafka says: the topic, None if there is none, and the names of all topics."""
+    """Kafka's view: the topic, or None if it does not exist, and the names of all topics."""
 
     topic: TopicState | None
     names: Sequence[str]
@@ -69,7 +70,7 @@ def keep_replicas(args: TopicArgs, has: TopicState) -> TopicArgs:
 
 
 def problems_of_creation(new: TopicArgs, seen: Seen) -> Problems:
-    """Why a topic cannot be created, and the one that is there not be adopted."""
+    """Return why a topic cannot be created, and the one that is there not be adopted."""
     if seen.topic is None:
         other = collision(new.topic, seen.names)
         text = f"{new.topic}: Kafka has the topic {other}, whose name is the same to it: choose another name"
@@ -78,7 +79,7 @@ def problems_of_creation(new: TopicArgs, seen: Seen) -> Problems:
 
 
 def problems_of_change(old: TopicArgs, new: TopicArgs, seen: Seen | None) -> Problems:
-    """What of a change Kafka cannot do to a topic that exists, and that a replacement must not be the answer to.
+    """Return what of a change Kafka cannot do to a topic that exists, and that a replacement must not be the answer to.
 
     `seen` is None where Kafka could not be asked: then `old`, what the last update left, has to do.
     """
@@ -89,7 +90,7 @@ def problems_of_change(old: TopicArgs, new: TopicArgs, seen: Seen | None) -> Pro
     if new.partitions < has.partitions:
         found.append(("partitions", _cannot_shrink(new, has.partitions, old.partitions)))
     if new.replicas != has.replicas:
-        others = "" if has.replicas == old.replicas else f" (somebody else changed it from {old.replicas})"
+        others = "" if has.replicas == old.replicas else f" (changed from {old.replicas} outside of Pulumi)"
         text = (
             f"{new.topic} has {has.replicas}{others}, which cannot become {new.replicas} here: set {has.replicas}, or "
             "move the replicas with kafka-reassign-partitions.sh first, then the same change is accepted"
@@ -99,7 +100,8 @@ def problems_of_change(old: TopicArgs, new: TopicArgs, seen: Seen | None) -> Pro
 
 
 def differences(has: TopicState, asked: TopicArgs) -> list[tuple[str, str, str]]:
-    """In what a topic differs from what is asked for, by what is in effect: name, what it has, what is asked for."""
+    """Return how a topic differs from what is asked for, by effective values: the name, the present value, the
+    requested value."""
     found = [
         (name, str(one), str(other))
         for name, one, other in (
@@ -131,7 +133,7 @@ def _refused(args: TopicArgs, different: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _cannot_shrink(new: TopicArgs, has: int, known: int) -> str:
-    others = f": somebody else added some, the last update left {known}" if has != known else ""
+    others = f": some were added outside of Pulumi, the last update left {known}" if has != known else ""
     return (
         f"{new.topic} has {has} partitions{others}. Kafka cannot take partitions away ({has} to {new.partitions}), and "
         f"the topic is not deleted for it: set {has}, or make a new topic and move the records"
@@ -143,7 +145,7 @@ def _gone(topic: str) -> str:
 
 
 def create(kafka: Topics, args: TopicArgs) -> None:
-    """Create the topic, or adopt the one that an interrupted run left (or somebody made) with the same in effect."""
+    """Create the topic, or adopt one that exists with the same effective settings, as an interrupted run leaves it."""
     if kafka.create(args.topic, args.state):
         return
     found = kafka.describe(args.topic)
@@ -201,7 +203,7 @@ def delete(kafka: Topics, args: TopicArgs) -> None:
 
 
 def same_value(one: str | None, other: str | None) -> bool:
-    """Whether two values of a config mean the same: Kafka gives lists and booleans back in its own spelling."""
+    """Return whether two values of a config mean the same: Kafka gives lists and booleans back in its own spelling."""
 
     def plain(value: str | None) -> str | None:
         return None if value is None else "".join(value.split()).lower()

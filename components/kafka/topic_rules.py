@@ -1,8 +1,8 @@
-"""What Kafka 4.1 accepts as a topic: names, and the names and values of its configs.
+"""The topics that Kafka 4.1 accepts: names, and the names and values of their configs.
 
-Known here, so that settings and previews refuse what otherwise the broker would, in the middle of an update. The table
-is compared with Kafka's own code in tests/integration/test_topic_oracle.py. Each problem is one text: the value, its
-bound, the remedy.
+They are known here, so that settings and previews refuse what the broker would otherwise refuse in the middle of an
+update. The table is compared with Kafka's own code in tests/integration/test_topic_oracle.py. Each problem is one text:
+the value, its bound, the remedy.
 """
 
 import re
@@ -19,7 +19,7 @@ _INT, _LONG = 2**31 - 1, 2**63 - 1
 
 
 class _Kind(Protocol):
-    """What the values of a config look like."""
+    """The form of a config's values."""
 
     def problem(self, value: str) -> str | None: ...
 
@@ -51,7 +51,7 @@ class Fraction:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some words, exactly so."""
+    """Exactly one of some words."""
 
     words: tuple[str, ...]
 
@@ -128,7 +128,7 @@ CONFIGS: Mapping[str, _Kind] = {
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with a topic's name."""
+    """Return what is wrong with a topic's name."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
         return (
             f"topic name {name!r} ({len(name)} characters) is not Kafka's: use at most 249 letters, digits, dots, "
@@ -143,7 +143,8 @@ def name_problem(name: str) -> str | None:
 
 
 def collision(name: str, others: Iterable[str]) -> str | None:
-    """Which of the others has no room beside a topic: in the names of metrics, Kafka takes a dot for an underscore."""
+    """Return which of the other topics collides with a topic: in the names of metrics, Kafka replaces a dot by an
+    underscore."""
 
     def plain(each: str) -> str:
         return each.replace(".", "_")
@@ -152,7 +153,7 @@ def collision(name: str, others: Iterable[str]) -> str | None:
 
 
 def config_problems(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a topic's configs: the name of each, and what it is."""
+    """Yield what is wrong with a topic's configs: the name of each, and what it is."""
     wrong = {name: text for name, value in config.items() if (text := _problem(name, value))}
     yield from wrong.items()
     least, most = (f"{which}.compaction.lag.ms" for which in ("min", "max"))

@@ -1,8 +1,7 @@
-"""What is shipped, and what an event is: the same for every agent and destination.
+"""The log files that are shipped, and the form of an event: the same for every agent and destination.
 
-Each event is one flat JSON document: `@timestamp` (ISO 8601 with zone), `level`, `message` (the text as it stands
-in the file, stack trace included), and where it comes from: `namespace`, `cluster`, `component`, `pod`, `container`,
-`file`.
+Each event is one flat JSON document: `@timestamp` (ISO 8601 with zone), `level`, `message` (the text as it is in the
+file, stack trace included), and its origin: `namespace`, `cluster`, `component`, `pod`, `container`, `file`.
 """
 
 from collections.abc import Sequence

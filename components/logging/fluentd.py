@@ -62,7 +62,7 @@ def positions_script(files: LogFiles, state: str) -> str:
 
 
 def _sources(files: LogFiles) -> list[tuple[str, Sequence[str], str, str]]:
-    """Of each kind of file that there is: its tag, its patterns, how an event starts, and what it looks like."""
+    """Return a source for each kind of file: its tag, its patterns, how an event starts, and how it is parsed."""
     text = ("text", files.texts, TEXT_START, TEXT_EVENT)
     return [text, ("gc", files.gcs, GC_START, GC_EVENT)] if files.gcs else [text]
 
@@ -95,14 +95,14 @@ def _tail(tag: str, paths: Sequence[str], state: str, start: str, event: str) ->
             "path_key": "file",
             "pos_file": _positions(tag, state),
             "read_from_head": True,
-            # Known by what they are on the disk, not by name: a rolled file is read on, not anew.
+            # Files are known by their inode, not by their name: a rolled file is read on, not read again.
             "follow_inodes": True,
             # Longer than the second after which in_tail looks at a file by itself: if this finds the new name of a
             # rolled file before that one was read to its end, both read the rest. Shorter than `rotate_wait`: a file
             # that is gone is held open, and so keeps its inode, until its position is forgotten.
             "refresh_interval": "3s",
             "rotate_wait": "5s",
-            # The last event of a file is complete when nothing was added for so long.
+            # The last event of a file is complete when nothing was added for this time.
             "multiline_flush_interval": "1s",
             # What stands before the first event of a file is one, too.
             "emit_unmatched_lines": True,

@@ -22,7 +22,7 @@ from components.settings import Cores, Image, Section, SectionError, check_cpu
 
 
 class DestinationSettings(Section):
-    """Where logs go: exactly one of these."""
+    """One destination of logs: exactly one of these kinds."""
 
     # All kinds that there are. The module of each says everything else about it.
     kafka: KafkaDestination | None = None
@@ -42,7 +42,7 @@ class DestinationSettings(Section):
 
     @property
     def kind(self) -> str:
-        """Which of them it is."""
+        """Return which of them it is."""
         return self._given()[0]
 
     @property
@@ -80,12 +80,14 @@ DestinationName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", 
 
 
 class LoggingSettings(Section):
-    """How logs leave their pods: a sidecar tails the files, and sends what is in them to each destination."""
+    """Log shipping: a sidecar in each pod tails the log files and sends their events to each destination."""
 
     enabled: bool = True
+    """Add the sidecar to the pods of Flink clusters. Without it, logs are lost with their pods."""
     agent: Agent = "fluentd"
+    """The program in the sidecar. It decides which kinds of destinations are possible."""
     image: Image | None = None
-    """Of the agent; by default that of `images/fluentd`, or the collector's public one."""
+    """Image of the agent; by default that of `images/fluentd`, or the collector's public one."""
     memory_mib: Annotated[int, Field(ge=64, le=4096)] | None = None
     """Memory limit of a sidecar, in MiB; by default 256 for fluentd, 192 for the collector."""
     cpu: Cores = 0.02
@@ -93,16 +95,16 @@ class LoggingSettings(Section):
     cpu_limit: Cores = 0.5
     """CPU limit of a sidecar, in cores: what it may take from the job when logs come fast."""
     buffer_mib: Annotated[int, Field(ge=8, le=65536)] = 64
-    """How much may wait on disk for each destination, in MiB, when it cannot be reached."""
+    """The most that may wait on disk for each destination while it cannot be reached, in MiB."""
     flush_seconds: Annotated[int, Field(ge=1, le=300)] = 10
-    """How long a pod waits for its last logs to be sent, once its process has stopped."""
+    """Time for which a stopping pod waits for its last logs to be sent, after its process has ended."""
     layout: Literal["text", "json"] = "text"
-    """What Flink writes: lines to be read, or one JSON document for each event with logger, thread and stack trace in
-    fields of their own."""
+    """Format of Flink's log files: `text` has lines for people, `json` has one JSON document for each event, with
+    logger, thread and stack trace in fields of their own."""
     destinations: Annotated[Mapping[DestinationName, DestinationSettings], Field(min_length=1)] = {
         "kafka": DestinationSettings(kafka=KafkaDestination())
     }
-    """Where to, by names of your choice; each gets everything."""
+    """Destinations by names of your choice. Each gets all events."""
 
     @model_validator(mode="after")
     def _agent_can(self) -> Self:
@@ -135,12 +137,12 @@ class LoggingSettings(Section):
 
     @property
     def pod_mib(self) -> int:
-        """What shipping adds to the memory of each pod, in MiB."""
+        """Return what shipping adds to the memory of each pod, in MiB."""
         return (self.sidecar_mib + (LAST_MIB if self.agent == "opentelemetryCollector" else 0)) * self.enabled
 
     @property
     def pod_cpu(self) -> float:
-        """What shipping adds to the CPU request of each pod, in cores."""
+        """Return what shipping adds to the CPU request of each pod, in cores."""
         return (self.cpu + (LAST_CPU if self.agent == "opentelemetryCollector" else 0)) * self.enabled
 
     @property

@@ -56,7 +56,7 @@ class LogSidecar(pulumi.ComponentResource):
     config: str
     """The ConfigMap with the agent's configuration."""
     additions: PodAdditions
-    """What makes pods ship their logs."""
+    """The additions that make pods ship their logs."""
 
     def __init__(self, name: str, args: LogSidecarArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name)
@@ -131,7 +131,7 @@ def _agent(args: LogSidecarArgs) -> k8s.core.v1.ContainerArgsDict:
 
 
 def _env(args: LogSidecarArgs) -> list[k8s.core.v1.EnvVarArgsDict]:
-    """Where events come from, and the keys of Secrets."""
+    """Return where events come from, and the keys of Secrets."""
     settings = args.settings
     fields = {"container": _FIELDS["component"], **_FIELDS}
     variables: list[k8s.core.v1.EnvVarArgsDict] = [

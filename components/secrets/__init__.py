@@ -1,1 +1,1 @@
-"""What a secret looks like, where one stands in a text, and the mask that is put over it: for all that is printed."""
+"""Secrets in texts: what one looks like, where it is in a text, and the mask that hides it in all that is printed."""

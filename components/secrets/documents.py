@@ -1,4 +1,4 @@
-"""Where secrets stand in a text that is YAML or JSON, read by its parser: whatever the style of its scalars is."""
+"""Secrets in a text that is YAML or JSON, read by its parser, whatever the style of its scalars is."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -35,7 +35,7 @@ class _Walk:
     def __init__(self, text: str, names_in: Callable[[str], list[tuple[str, str]]], seen: set[int]) -> None:
         self._text = text
         self._names_in = names_in
-        self._seen = seen  # an alias stands for a node that was met
+        self._seen = seen  # an alias refers to a node that was seen
 
     def node(self, node: Any, name: str) -> _Spans:
         """Secrets below a node that stands under a name."""

@@ -1,6 +1,6 @@
-"""What a secret's name and a secret's value look like: the only list of them.
+"""Patterns of the names and values of secrets: the only list of them.
 
-Patterns are of RE2, which is Python's here too: the API server's policies take them as they are.
+Patterns are of RE2, which is Python's here too: the API server's policies use them unchanged.
 """
 
 import re
@@ -78,12 +78,12 @@ _OBJECT = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)+")
 
 
 def names_secret(name: str) -> bool:
-    """Whether a name sounds like that of a secret."""
+    """Return whether a name sounds like that of a secret."""
     return bool((_NAME.search(name) or _WEAK.search(name)) and not _NO_NAME.search(name))
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether a name sounds like a secret and its value could be one."""
+    """Return whether a name sounds like a secret and its value could be one."""
     if value is None or isinstance(value, bool) or not names_secret(name):
         return False
     text = str(value)

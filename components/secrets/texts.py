@@ -1,4 +1,4 @@
-"""Where secrets stand in a text, whatever the text is: YAML, JSON, properties, XML, a command line, a message."""
+"""Secrets in a text of any form: YAML, JSON, properties, XML, a command line, a message."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -122,7 +122,7 @@ def _names_in(text: str) -> list[tuple[str, str]]:
 
 
 def _unescaped(text: str, start: int) -> tuple[str, list[int]]:
-    """What an escaped text says, and where each of its characters stands, and the end."""
+    """Return what an escaped text says, and where each of its characters stands, and the end."""
     parts, places, at = list[str](), list[int](), 0
     for escape in _ESCAPE.finditer(text):
         parts += [text[at : escape.start()], _ESCAPES.get(escape[0][1], escape[0][1:])]
@@ -202,14 +202,14 @@ def _pairs(text: str) -> Iterator[Span]:
 
 
 def _binary(text: str) -> Iterator[Span]:
-    """Base64 of anything: nobody reads it."""
+    """Base64 of anything: it cannot be read by eye."""
     for match in _BINARY.finditer(text):
         for value in _BASE64.finditer(text, match.end()):
             yield Span(*value.span(), "binaryData")
 
 
 def _value(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Where the value stands that follows a name, in one or more pieces."""
+    """Yield where the value stands that follows a name, in one or more pieces."""
     start = match.end()
     line = text.rfind("\n", 0, match.start()) + 1
     end = _line_end(text, start)
@@ -226,7 +226,7 @@ def _value(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
 
 
 def _column(text: str, match: re.Match[str]) -> int:
-    """Where a name stands in its line, with the quote before it."""
+    """Return the column of a name in its line, with the quote before it."""
     line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
     return len(line.rstrip("\"'\\"))
 
@@ -294,7 +294,7 @@ def _below(text: str, column: int, end: int, *, block: bool) -> Iterator[tuple[i
 
 
 def _inside(text: str, match: re.Match[str], end: int) -> tuple[int, int]:
-    """A value within a line, to where what it stands in goes on."""
+    """A value within a line, up to where the text around it continues."""
     opened = re.compile(r"(\\*[\"'])\Z").search(text[max(0, match.start() - 20) : match.start()])
     if opened and opened[0] not in match[0]:  # the quote is around both
         found = re.compile(rf"(?:(?!{re.escape(opened[0])})\S)+").match(text, match.end())
@@ -311,6 +311,6 @@ def _inside(text: str, match: re.Match[str], end: int) -> tuple[int, int]:
 
 
 def _word(text: str, start: int) -> tuple[int, int]:
-    """To the next blank; a quote ends it only where nothing follows that could belong to it."""
+    """Read to the next blank. A quote ends the word only where nothing follows that could belong to it."""
     found = re.compile(r"[^\s\"']+(?:[\"'][^\s\"',;:)}\]]+)*").match(text, start)
     return (start, found.end()) if found else (start, start)

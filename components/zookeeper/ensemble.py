@@ -39,7 +39,7 @@ class ZooKeeperEnsemble(pulumi.ComponentResource):
     """
 
     connect_string: str
-    """Where clients connect from inside the namespace: `host:port`."""
+    """The address for clients inside the namespace: `host:port`."""
 
     def __init__(self, name: str, args: ZooKeeperArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name, STATEFUL_SET)

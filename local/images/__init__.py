@@ -2,7 +2,8 @@
 
 They keep their public names. Each is pulled where a registry answers, otherwise built here from Debian, PyPI and Maven
 packages as a stand-in with the same command line, paths and user. Either way `contract.yaml`, the list of what the
-manifests rely on, is run inside the image once. Archives lie in the user's cache; a second call takes them as they are.
+manifests rely on, is run inside the image once. Archives are kept in the user's cache and used
+again.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the manifests rely on in an image: a list that is run inside it."""
+"""The programs and files that the manifests rely on in an image: a list that is checked inside it."""
 
 import shlex
 import subprocess
@@ -39,7 +39,7 @@ def of(image: Image) -> Contract:
 
 
 def fulfilled(image: Image) -> bool:
-    """Whether the archive is there and was checked against the contract as it is now."""
+    """Return whether the archive is there and was checked against the contract as it is now."""
     marker = _marker(image)
     return image.archive.exists() and marker.exists() and marker.read_text() == _version(image)
 
@@ -75,7 +75,7 @@ def missing(image: Image) -> list[str]:
 def _failure(container: str, user: str, volumes: list[str], line: str | list[str]) -> str | None:
     """Run one command; return None, or what it said last.
 
-    It has network and process namespaces of its own: its ports meet nobody's, and nothing of it stays.
+    It has network and process namespaces of its own: its ports collide with no other, and nothing of it stays.
     """
     words = ["bash", "-c", line] if isinstance(line, str) else line
     options = ["--isolation", "chroot", "--hostname", "localhost", "--user", user, *volumes]

@@ -1,4 +1,4 @@
-"""What the images are called, what each is made of, and where its archive lies."""
+"""The recipes of the images: their names, their parts, and the paths of their archives."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from console.paths import cache
 from versions import COLLECTOR_IMAGE, FLINK_IMAGE, KAFKA_IMAGE, ZOOKEEPER_IMAGE
 
 HERE = Path(__file__).parent
-PULLED = "pulled"  # stands where the key of a recipe would, in the file name of an archive that was pulled
+PULLED = "pulled"  # takes the place of a recipe's key in the file name of an archive that was pulled
 
 # Each image and the folder that says how to build it. "base" and "job" are folders of the same kind, for what the
 # others stand on and for a job on top of Flink.

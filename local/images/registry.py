@@ -1,4 +1,4 @@
-"""Whether the registry that the public images come from can be reached."""
+"""A check whether the registry of the public images can be reached."""
 
 import functools
 import threading
@@ -7,7 +7,7 @@ import urllib.request
 from http import HTTPStatus
 
 REGISTRY = "https://registry-1.docker.io/v2/"  # where names without a host of their own lead
-SECONDS = 3.0  # an answer takes well under one; without a network nobody should wait longer
+SECONDS = 3.0  # an answer takes well under one; without a network no longer wait is justified
 
 
 @functools.cache

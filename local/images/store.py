@@ -1,4 +1,4 @@
-"""Where images are made, with buildah: a store of its own in the cache, and one run at a time."""
+"""The store in which buildah makes images: its own directory in the cache, used by one run at a time."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ def buildah(*arguments: str | Path, cwd: Path | None = None) -> str:
 
 
 def tag(archive: Path) -> str:
-    """What the image in an archive is called in the store; the archive's key in it ties it to that very content."""
+    """Return the name of an archive's image in the store. The archive's key in it ties it to this very content."""
     return f"localhost/{archive.parent.name}:{archive.stem}"
 
 

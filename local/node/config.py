@@ -1,4 +1,4 @@
-"""What the programs of the local node are told: command lines and configuration files, as plain text."""
+"""The command lines and configuration files of the local node's programs, as text."""
 
 import configparser
 import io

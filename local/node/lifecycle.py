@@ -25,7 +25,7 @@ NAME_LIMIT = 12  # the link's name is `sp-<name>`, and Linux takes 15 characters
 READY_SECONDS = 180
 _FORCED_SECONDS = 5  # between two looks for processes that a pod left behind
 # What no configuration moves: the cache of network results, links to logs, and the sockets of device plug-ins, of which
-# a kubelet removes everybody's when it starts. The node's mount namespace has its own. Whoever removes such a directory
+# a kubelet removes those of all when it starts. The node's mount namespace has its own. Removing such a directory
 # on the machine takes that mount away here too, silently: so only what the node can do without may stand here, and we
 # remove none of them, as another cluster may have mounted over it.
 PRIVATE_DIRECTORIES = ("/var/lib/cni", "/var/log/containers", "/var/lib/kubelet/device-plugins")
@@ -127,7 +127,7 @@ def supervisorctl(at: Layout, *words: str) -> str:
 
 
 def is_up(at: Layout) -> bool:
-    """Whether the node's programs all run and its API server answers."""
+    """Return whether the node's programs all run and its API server answers."""
     return not broken_parts(at) and _ready(at)
 
 
@@ -144,9 +144,10 @@ def broken_parts(at: Layout) -> list[str]:
 
 
 def orphans(at: Layout) -> list[str]:
-    """What runs in no living pod: processes that the node can no longer reach, and that may write to its volumes.
+    """Return the processes that belong to no living pod: the node can no longer reach them, and they may write to its
+    volumes.
 
-    A pod that was deleted by force is gone from the API before its processes are: those get some seconds.
+    A pod that was deleted by force disappears from the API before its processes do: those get some seconds.
     """
     for last in (False, False, True):
         running = cgroups.pods(at.namespace)  # first: a pod that comes meanwhile is known to the API before it runs
@@ -346,7 +347,7 @@ def shim_sockets(run_directory: Path) -> list[Path]:
 
 
 def leftovers(name: str) -> list[str]:
-    """What of a cluster that is down is still on the machine: nothing, when all went well."""
+    """Return what of a cluster that is down is still on the machine: nothing, when all went well."""
     check_name(name)
     directory, ns = state(name), f"sp-{name}"
     found = [f"process {pid}" for pid in sorted(cgroups.processes(ns))]

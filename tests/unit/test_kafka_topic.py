@@ -218,9 +218,9 @@ def test_check_refuses_what_kafka_cannot_do_to_a_topic(provider: TopicProvider, 
 def test_check_asks_kafka_whether_somebody_else_changed_the_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.topics["orders"] = TopicState(partitions=8, replicas=3, config=ORDERS.config)
     found = refused(provider, stored(ORDERS), replace(ORDERS, config={"retention.ms": "5"}))
-    assert "orders has 8 partitions: somebody else added some, the last update left 3" in found["partitions"]
+    assert "orders has 8 partitions: some were added outside of Pulumi, the last update left 3" in found["partitions"]
     assert "set 8" in found["partitions"]
-    assert "orders has 3 (somebody else changed it from 2)" in found["replicas"]
+    assert "orders has 3 (changed from 2 outside of Pulumi)" in found["replicas"]
     assert "set 3" in found["replicas"]
     assert refused(provider, stored(ORDERS), replace(ORDERS, partitions=8, replicas=3)) == {}
     del kafka.topics["orders"]

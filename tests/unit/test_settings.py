@@ -215,7 +215,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a value that is missing in a section that may be left out": (
         {"flink": flink(autoscaling={"lag": {"labels": {"topic": "events"}}})},
-        ["claims.autoscaling.lag.recordsPerTaskManager:", "missing", "How many waiting records one TaskManager is for"],
+        ["claims.autoscaling.lag.recordsPerTaskManager:", "missing", "Number of waiting records for each TaskManager"],
     ),
     "a list of nothing but a wrong entry": (
         {"logging": {"destinations": {"all": {"elasticsearch": {"urls": ["es"]}}}}},

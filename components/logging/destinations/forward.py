@@ -12,8 +12,11 @@ class ForwardDestination(Destination):
     secret_keys = ("shared-key",)
 
     host: Host
+    """Host of the other fluentd."""
     port: Port = 24224
+    """Port of the other fluentd's input `forward`."""
     tls: bool = False
+    """Encrypt the connection."""
     secret: ObjectName | None = None
     """Secret with `shared-key`."""
 

@@ -16,9 +16,13 @@ class HdfsDestination(Destination):
     host: Host
     """The active NameNode, or an HttpFS gateway."""
     port: Port = 9870
+    """Port of WebHDFS on the NameNode."""
     path: RelativePath = "logs"
+    """Directory that files are written below."""
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")] = "flink"
+    """User that files are written as."""
     tls: bool = False
+    """Use HTTPS."""
 
     def store(self, at: Place) -> fluentd.FluentdStore:
         parameters: dict[str, object] = {

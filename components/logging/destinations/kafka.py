@@ -19,17 +19,21 @@ class KafkaDestination(Destination):
     exporters: ClassVar[Mapping[str, str]] = {"kafka": "kafka"}
 
     topic: TopicName = "logs"
+    """Topic that events are written to."""
     bootstrap_servers: Hosts | None = None
     """`host:port[,host:port...]` of another Kafka, where the topic is there already; by default the stack's own, where
     it is made."""
     partitions: Annotated[int, Field(ge=1, le=10000)] = 4
-    """Of the topic in the stack's own Kafka."""
+    """Number of partitions of the topic in the stack's own Kafka."""
     retention_millis: Annotated[int, Field(ge=60_000)] = 3 * 24 * 3600 * 1000
-    """How long the stack's own Kafka keeps events."""
+    """Time for which the stack's own Kafka keeps events."""
     retention_mib: Annotated[int, Field(ge=16)] = 512
-    """How much it keeps of them at most, all partitions of one copy together, in MiB: logs must not fill its disks."""
+    """The most that it keeps of them, all partitions of one replica together, in MiB, so that logs cannot fill its
+    disks."""
     tls: bool = False
+    """Encrypt the connection to the brokers."""
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """SASL mechanism to log in with; it needs `secret`."""
     secret: ObjectName | None = None
     """Secret with `username` and `password`, for SASL."""
 

@@ -22,10 +22,13 @@ class S3Destination(Destination):
     }
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    """Bucket that objects are written to. It must exist."""
     prefix: RelativePath = "logs"
+    """First part of the key of each object."""
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    """Region of the bucket."""
     endpoint: Url | None = None
-    """Of a store other than Amazon's, which is addressed by path (endpoint/bucket/key)."""
+    """Endpoint of a store other than Amazon's, which is addressed by path (endpoint/bucket/key)."""
     secret: ObjectName | None = None
     """Secret with `access-key-id` and `secret-access-key`; by default what the pods' own identity is allowed."""
 

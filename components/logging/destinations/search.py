@@ -18,7 +18,9 @@ class SearchDestination(Destination):
     exporters: ClassVar[Mapping[str, str]] = {"elasticsearch": "elasticsearch"}
 
     urls: Annotated[tuple[Url, ...], Field(min_length=1)]
+    """URLs of the nodes."""
     index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")] = "logs"
+    """Index or data stream that documents are written to."""
     secret: ObjectName | None = None
     """Secret with `username` and `password`."""
 

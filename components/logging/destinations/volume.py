@@ -17,6 +17,7 @@ class VolumeDestination(Destination):
     claim: ObjectName
     """A claim of the namespace that all pods may mount at once."""
     path: RelativePath = "logs"
+    """Directory in the volume that files are written below."""
 
     @property
     def claim_name(self) -> str | None:
