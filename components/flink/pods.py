@@ -248,7 +248,7 @@ class FlinkPods:
         }
 
     def _state_mount(self) -> k8s.core.v1.VolumeMountArgsDict:
-        """Discard leftovers in the pod's own subdirectory at start. With hostPath, each pod has one."""
+        """The mount of working state. With hostPath, each pod gets its own subdirectory, free of leftovers."""
         mount: k8s.core.v1.VolumeMountArgsDict = {"name": "state", "mount_path": STATE_DIR}
         if self.settings.task_managers.state_directory.host_path is not None:
             mount["sub_path_expr"] = "$(POD_NAME)"

@@ -154,7 +154,7 @@ def test_a_container_that_is_put_into_a_pod_that_runs_is_judged(server: Server, 
     assert "[image-pinned] container shell" in refused.error
 
 
-def test_a_workload_that_runs_gets_its_pods_whatever_rule_came_later(server: Server, warned: str) -> None:
+def test_a_running_workload_gets_its_pods_in_spite_of_later_rules(server: Server, warned: str) -> None:
     """A pod as a controller asks for it is admitted, where nobody else's is, whatever owner it names."""
     assert warned != "dev"
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "old", "uid": "0a0b", "controller": True}
@@ -174,7 +174,7 @@ def test_other_namespaces_are_not_looked_at(server: Server, admin: Kube) -> None
             assert server.create(document, admin.namespace) == Answer("", ()), bad.name
 
 
-def test_what_the_stacks_make_is_admitted(server: Server) -> None:
+def test_objects_of_the_stacks_are_admitted(server: Server) -> None:
     made = [each for each in recorded("dev").resources if each.kind in RESOURCES]
     assert len(made) > 5
     for each in made:

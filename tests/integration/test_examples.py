@@ -104,7 +104,7 @@ def other_language(work: Workspace, target: Target, tmp_path: Path) -> Generator
 
 
 @pytest.mark.parametrize("language", ["python", "other_language"])
-def test_a_program_comes_up_beside_the_platform_and_goes_again(
+def test_a_program_runs_beside_the_platform_and_is_removed_again(
     language: str, request: pytest.FixtureRequest, target: Target, dev: Kube
 ) -> None:
     program: Program = request.getfixturevalue(language)

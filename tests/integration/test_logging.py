@@ -9,7 +9,7 @@ from components.kafka.admin import forward
 from tests.integration.harness import bench
 
 
-def test_what_flink_logs_is_in_the_topic_with_where_it_comes_from(target: Target) -> None:
+def test_flinks_logs_are_in_the_topic_with_their_origin(target: Target) -> None:
     dev, settings = prove.kube(target)
     with (
         forward(prove.connection_of(settings), dev.kubeconfig.read_text()) as bootstrap,

@@ -134,7 +134,7 @@ def _runs(kube: Kube, name: str) -> bool:
     return field(kube.get("pod", name), "status", "phase") == "Running"
 
 
-def test_a_second_cluster_that_comes_and_goes_changes_nothing_for_the_first(admin: Kube, node: Layout) -> None:
+def test_adding_and_removing_a_second_cluster_changes_nothing_for_the_first(admin: Kube, node: Layout) -> None:
     """Whoever removes a directory that is mounted over in another mount namespace takes the mount away there."""
     before = ("old-kept", "old-deleted", "old-forced")
     _apply(admin, *(_pod(name, "sleep 600") for name in before))
@@ -170,7 +170,7 @@ def _reached(kube: Kube, name: str) -> bool:
     return False
 
 
-def test_a_process_that_outlives_its_pod_is_told(admin: Kube, node: Layout) -> None:
+def test_a_process_that_outlives_its_pod_is_reported(admin: Kube, node: Layout) -> None:
     _apply(admin, _pod("outlived", "sleep 600"))
     eventually("the pod runs", lambda: _runs(admin, "outlived"))
     uid = admin.get("pod", "outlived")["metadata"]["uid"]

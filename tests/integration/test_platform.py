@@ -114,7 +114,7 @@ def test_pod_security_refuses_a_privileged_pod(admin: Kube) -> None:
         dataclasses.replace(admin, namespace="dev").run("apply", "-f", "-", stdin=json.dumps(pod))
 
 
-def test_what_kubectl_changed_is_found_and_set_back(work: Workspace, target: Target, dev: Kube) -> None:
+def test_changes_by_kubectl_are_found_and_undone(work: Workspace, target: Target, dev: Kube) -> None:
     def patch(kind: str, name: str, text: str) -> None:
         dev.run("patch", kind, name, "--type", "merge", "-p", text)
 
@@ -140,7 +140,7 @@ def test_what_kubectl_changed_is_found_and_set_back(work: Workspace, target: Tar
     assert not platform.apply(target)
 
 
-def test_an_update_of_what_kubectl_changed_needs_no_help(work: Workspace, dev: Kube) -> None:
+def test_an_update_of_an_object_changed_by_kubectl_needs_no_help(work: Workspace, dev: Kube) -> None:
     dev.run("patch", "hpa", "claims-taskmanager", "--type", "merge", "-p", '{"spec":{"maxReplicas":7}}')
     changed = _with(work, {"flink": {"clusters": {"claims": {"taskManagers": {"max": 2}}}}})
     assert changed.up("dev")
@@ -148,7 +148,7 @@ def test_an_update_of_what_kubectl_changed_needs_no_help(work: Workspace, dev: K
     assert work.up("dev")
 
 
-def test_taskmanagers_that_were_scaled_to_0_by_hand_are_told_with_the_way_back(target: Target, dev: Kube) -> None:
+def test_taskmanagers_scaled_to_0_by_hand_are_reported_with_the_remedy(target: Target, dev: Kube) -> None:
     dev.run("patch", "deployment", "claims-taskmanager", "--type", "merge", "-p", '{"spec":{"replicas":0}}')
     with pytest.raises(LocalError, match="claims-taskmanager is scaled to 0, where its autoscaler leaves it") as told:
         status.show(target)

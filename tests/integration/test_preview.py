@@ -21,7 +21,7 @@ def _with(work: Workspace, settings: dict[str, object]) -> Workspace:
     return dataclasses.replace(work, overlay=merge(work.overlay, {"dev": settings}))
 
 
-def test_a_changed_topic_is_told_and_nothing_else(work: Workspace) -> None:
+def test_a_changed_topic_is_reported_and_nothing_else(work: Workspace) -> None:
     events = {"partitions": 6, "retentionMillis": 172800000}
     found = _with(work, {"kafka": {"topics": {"events": events}}}).look(engine.PREVIEW, "dev")
     text = comment(found, "dev")

@@ -34,7 +34,7 @@ def _pulumi(project: Path, *words: str) -> str:
     return run(["pulumi", *words, "--non-interactive", "-C", project])
 
 
-def test_a_file_that_pulumi_has_written_to_means_what_it_meant(project: Path) -> None:
+def test_a_file_that_pulumi_has_written_to_means_the_same_as_before(project: Path) -> None:
     for stack in kinds(ROOT):
         file = project / "stacks" / f"Pulumi.{stack}.yaml"
         before, text = load_file(file), file.read_text()

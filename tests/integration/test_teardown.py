@@ -83,7 +83,7 @@ def test_an_interrupted_update_can_be_run_again(
     assert "pending_operations" not in work.exported("dev")["deployment"]
 
 
-def test_what_was_destroyed_leaves_nothing_and_protected_data_is_refused(work: Workspace, admin: Kube) -> None:
+def test_destroying_leaves_nothing_and_is_refused_for_protected_data(work: Workspace, admin: Kube) -> None:
     left = dataclasses.replace(admin, namespace="dev").items(KINDS)
     names = {f"{item['kind'].lower()}/{item['metadata']['name']}" for item in left}
     of_cluster = {"secret/deployer-token", "serviceaccount/deployer", "serviceaccount/flink-leader"}

@@ -99,7 +99,7 @@ def told(findings: list[Finding]) -> dict[str, list[str]]:
         ("no-secret-in-config-map", "ConfigMap/kafka-config", "binaryData", {"a": "x"}, "is no base64"),
     ],
 )
-def test_what_is_known_and_cannot_be_read_is_broken(rule: str, at: str, path: str, value: Any, said: str) -> None:
+def test_a_known_value_that_cannot_be_read_is_a_violation(rule: str, at: str, path: str, value: Any, said: str) -> None:
     findings = found(at, path, value)
     assert any(said in text for text in told(findings).get(rule, [])), [finding.text for finding in findings]
     assert not [finding.text for finding in findings if finding.open]
@@ -113,7 +113,7 @@ def test_an_unreadable_value_hides_no_other_violation() -> None:
     assert any("a dead TaskManager is noticed after 20000 ms" in text for text in texts)
 
 
-def test_what_is_not_known_yet_hides_no_violation_beside_it() -> None:
+def test_an_unknown_value_hides_no_violation_of_the_same_object() -> None:
     variables = [
         {"name": "API_TOKEN", "value": Unknown("the token")},
         {"name": "DB_PASSWORD", "value": "hunter2"},
@@ -186,7 +186,7 @@ def test_a_native_sidecar_is_judged() -> None:
     assert "container beside" in texts[0]
 
 
-def test_what_may_be_one_of_the_programs_and_is_not_recognised_is_told() -> None:
+def test_a_container_that_may_be_a_known_program_is_reported() -> None:
     findings = _unprobed(command=["/scripts/run.sh"], image="flink:2.3.0-java17")
     assert any(finding.open and "/scripts/run.sh" in finding.text for finding in findings)
 
@@ -287,7 +287,7 @@ def test_a_state_backend_is_known_by_its_class_too(backend: str) -> None:
         ),
     ],
 )
-def test_what_reporters_exclude_is_a_list_as_flink_reads_it(old: str, new: str, bad: bool) -> None:
+def test_excluded_labels_of_reporters_are_a_list_as_flink_reads_it(old: str, new: str, bad: bool) -> None:
     assert told(found(*CONFIG, (old, new))).keys() == ({"flink-metrics-bounded"} if bad else set())
 
 

@@ -140,7 +140,9 @@ def test_replicas_that_only_the_api_server_wrote_are_not_fixed_ones() -> None:
         ),
     ],
 )
-def test_what_is_not_known_is_told_and_is_no_violation(rule: Rule, at: str, path: str, value: str, told: str) -> None:
+def test_an_unknown_value_is_reported_and_is_no_violation(
+    rule: Rule, at: str, path: str, value: str, told: str
+) -> None:
     documents, _ = changed(Bad(rule.id, at, path, value))
     violations, note = engine(documents, rule)
     assert violations == []
@@ -156,7 +158,7 @@ def test_a_list_whose_items_are_not_known_disturbs_no_rule() -> None:
     assert [finding.text for finding in found if not finding.open] == []
 
 
-def test_what_is_unknown_beside_it_hides_no_violation() -> None:
+def test_an_unknown_value_hides_no_violation_of_another_object() -> None:
     documents, document = changed(Bad("", KAFKA, f"{MAIN}/resources/limits/memory", UNKNOWN_STRING_VALUE))
     del documents[documents.index(document) - 3]["spec"]["template"]["spec"]["containers"][0]["resources"]
     violations, note = engine(documents, BOUNDED)
@@ -166,7 +168,7 @@ def test_what_is_unknown_beside_it_hides_no_violation() -> None:
 
 
 @pytest.mark.parametrize("kind", ["helm.sh/v3:Release", "apps/v1:DeploymentPatch"])
-def test_what_the_pack_cannot_see_into_is_told(kind: str) -> None:
+def test_opaque_resources_are_reported(kind: str) -> None:
     resource = Resource(type=f"kubernetes:{kind}", name="theirs", urn="urn", properties={})
     (finding,) = OPAQUE.judge(Stack((resource,)), {})
     assert finding.open
@@ -223,7 +225,7 @@ def test_work_grows_with_the_number_of_resources_and_no_faster() -> None:
     assert many < 2.3 * few
 
 
-def test_findings_are_equal_whichever_way_the_properties_came() -> None:
+def test_findings_are_equal_for_properties_from_any_source() -> None:
     documents, _ = changed(_FIRST["flink-limit-holds-process"])
     told, _ = engine(documents, HOLDS_PROCESS)
     assert told == [finding.text for finding in HOLDS_PROCESS.judge(stack(documents), {})]

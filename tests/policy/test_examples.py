@@ -57,7 +57,7 @@ def test_an_example_with_a_mistake_would_be_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_says_what_it_is_for_and_has_the_schema(file: Path) -> None:
+def test_an_example_names_its_purpose_and_the_schema(file: Path) -> None:
     schema, intent, *_ = file.read_text().splitlines()
     assert schema == "# yaml-language-server: $schema=../../stacks/schema.json"
     assert intent.startswith("# ")

@@ -48,7 +48,7 @@ def test_a_bad_stack_is_refused_with_the_expected_rule_and_no_other(bad: Bad) ->
         ("ConfigMap/kafka-config", "data/pod.yaml", "volumes:\n- secret:\n    secretName: tls\n"),
     ],
 )
-def test_what_looks_like_a_mistake_from_afar_is_none(at: str, path: str, value: object) -> None:
+def test_valid_settings_that_resemble_mistakes_are_accepted(at: str, path: str, value: object) -> None:
     documents, _ = changed(Bad("", at, path, value))
     assert [finding.text for finding in violations(stack(documents))] == []
 
@@ -67,7 +67,7 @@ def test_what_looks_like_a_mistake_from_afar_is_none(at: str, path: str, value: 
         (["kafka-topics.sh", "--list"], "apache/kafka:4.1.0", None),
     ],
 )
-def test_programs_are_recognised_by_what_their_containers_start(
+def test_programs_are_recognised_by_the_commands_of_their_containers(
     command: list[str], image: str, program: Program | None
 ) -> None:
     documents, _ = changed(Bad("", "Pod/shell", "spec/containers/0", {"name": "a", "image": image, "command": command}))
@@ -92,7 +92,7 @@ BOUNDS = {
 
 
 @pytest.mark.parametrize("stack", ["ops", "cluster"])
-def test_what_serves_people_is_held_to_every_rule(stack: str) -> None:
+def test_environments_that_serve_people_have_every_rule(stack: str) -> None:
     """By a level that stops, whatever a rule's own level is; a bound that is loosened has to be named here too."""
     said = configured(stack)
     assert {rule.id for rule in RULES if said.level(rule) is not Level.MANDATORY} == set()

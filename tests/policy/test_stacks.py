@@ -28,7 +28,7 @@ def test_nothing_is_wrong_with_the_stacks_and_all_of_them_is_judged(name: str) -
     assert len(of.pods) == workloads
 
 
-def test_the_pack_sees_what_the_stacks_are_made_of() -> None:
+def test_the_pack_sees_all_resources_of_the_stacks() -> None:
     """A change for the worse in a setting of each subject is found in the real stack too."""
     of = Stack(
         Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))

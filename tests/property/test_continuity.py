@@ -21,7 +21,7 @@ def _majorities(size: int) -> list[set[int]]:
 
 
 @given(SIZES, SIZES)
-def test_what_is_admitted_loses_nothing(before: int, after: int) -> None:
+def test_admitted_changes_lose_nothing(before: int, after: int) -> None:
     """Whoever agreed by the old number, and whoever agrees by the new one, have a member in common: no newcomers alone,
     no two leaders while members restart one by one."""
     safe = all(old & new for old in _majorities(before) for new in _majorities(after))
@@ -50,7 +50,7 @@ def test_brokers_keep_their_voters_and_their_topics(
 
 
 @given(SIZES, SIZES, SIZES, st.integers(1, 99), st.integers(1, 99))
-def test_what_is_there_goes_before_what_the_state_says(
+def test_the_cluster_takes_precedence_over_the_state(
     state: int, there: int, after: int, brokers: int, other: int
 ) -> None:
     found = Found(members=there, brokers=brokers, cluster_id=None)

@@ -35,7 +35,7 @@ VARIABLES = {"POD_IP": "10.0.0.1", "A": "$(POD_IP)", "": "empty", "a": "b"}
         ("$é", "$Ã\ufffd"),
     ],
 )
-def test_the_model_does_what_kubernetes_does(text: str, made: str) -> None:
+def test_the_model_behaves_like_kubernetes(text: str, made: str) -> None:
     assert expand(text, {"A": "1"}) == made
 
 

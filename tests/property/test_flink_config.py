@@ -84,7 +84,7 @@ def test_a_users_options_are_merged(extra: dict[str, str]) -> None:
     assert flink_configuration(replace(SPEC, extra=extra)) == {**plain, **extra}
 
 
-def test_a_user_may_tune_what_nothing_else_relies_on() -> None:
+def test_a_user_may_set_options_that_nothing_else_relies_on() -> None:
     extra = {
         "high-availability.zookeeper.client.session-timeout": "20 s",
         "state.backend.type": "rocksdb",
@@ -138,7 +138,7 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("a.b\nc.d", "name of an option"),
     ],
 )
-def test_what_the_platform_owns_is_refused(key: str, remedy: str) -> None:
+def test_options_of_the_platform_are_refused(key: str, remedy: str) -> None:
     with pytest.raises(FlinkConfigurationError) as refusal:
         flink_configuration(replace(SPEC, extra={key: "42", "metrics.reporters": "prom"}))
     message = str(refusal.value)

@@ -37,7 +37,7 @@ WORDS = st.lists(
 @settings(deadline=None)  # processes are started
 @given(words=WORDS)
 @example(words=["-Durl=http://x:1/?a=1,b=2", "-Da=[b]", "-Dc=~", "-Dd=!e", "-Df=%g@h^i"])
-def test_what_is_accepted_reaches_the_jvm_as_it_is_written(words: list[str]) -> None:
+def test_accepted_options_reach_the_jvm_unchanged(words: list[str]) -> None:
     value = " ".join(words)
     try:
         accepted = passed_on(value)
@@ -50,12 +50,12 @@ def test_what_is_accepted_reaches_the_jvm_as_it_is_written(words: list[str]) -> 
 
 
 @pytest.mark.parametrize("character", list("&;#|<>`'\"$(){}\\\t\né\0"))
-def test_what_the_shell_would_change_is_named(character: str) -> None:
+def test_words_that_the_shell_would_change_are_named(character: str) -> None:
     with pytest.raises(JavaOptionsError, match="do not hand on as it is written"):
         passed_on(f"-Da=b -Dc={character}")
 
 
-def test_what_is_no_option_is_named() -> None:
+def test_words_that_are_no_option_are_named() -> None:
     assert passed_on("--add-opens  java.base/java.io=ALL-UNNAMED  -Da") == (
         *("--add-opens", "java.base/java.io=ALL-UNNAMED", "-Da"),
     )
@@ -81,7 +81,7 @@ def test_what_is_no_option_is_named() -> None:
         ("-XX:ReservedCodeCacheSize=1g", "192 MiB (JVM overhead"),
     ],
 )
-def test_sizes_that_contradict_the_memory_are_told_with_the_sum(option: str, told: str) -> None:
+def test_sizes_that_contradict_the_memory_are_reported_with_the_sum(option: str, told: str) -> None:
     (text,) = contradictions([option], TASK_MANAGER)
     assert told in text
 
@@ -102,7 +102,7 @@ def test_sizes_that_contradict_the_memory_are_told_with_the_sum(option: str, tol
         "-XX:+UseZGC",
     ],
 )
-def test_sizes_that_fit_and_what_is_no_size_are_left_alone(option: str) -> None:
+def test_sizes_that_fit_and_options_without_a_size_are_accepted(option: str) -> None:
     assert list(contradictions([option], TASK_MANAGER)) == []
 
 
@@ -110,7 +110,7 @@ def test_sizes_that_fit_and_what_is_no_size_are_left_alone(option: str) -> None:
     "option",
     ["-Xmx2gb", "-Xmx", "-Xms1.5g", "-Xmx$(HEAP)", "-Xss-1", "@options", "-XX:Flags=file", "-XX:VMOptionsFile=file"],
 )
-def test_sizes_that_nobody_can_read_are_refused(option: str) -> None:
+def test_sizes_that_cannot_be_read_are_refused(option: str) -> None:
     with pytest.raises(JavaOptionsError, match=r"no size|names a file"):
         list(contradictions([option], JOB_MANAGER))
 

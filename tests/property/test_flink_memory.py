@@ -57,7 +57,7 @@ def test_the_container_holds_the_process_and_is_less_than_a_mebibyte_larger(opti
 
 @settings(deadline=None, max_examples=500)  # the machine may be busy
 @given(options=flink_memory.task_managers())
-def test_what_the_job_asked_for_it_gets(options: TaskManagerOptions) -> None:
+def test_a_job_gets_the_memory_it_asked_for(options: TaskManagerOptions) -> None:
     try:
         memory = task_manager_memory(options)
     except FlinkMemoryError:
@@ -147,7 +147,7 @@ def test_the_default_process_given_in_the_other_ways() -> None:
     assert job_manager_memory(JobManagerOptions(flink_mib=1152)).process == 1600 * MIB
 
 
-def test_flink_is_told_what_was_given_and_what_differs_from_its_defaults() -> None:
+def test_flink_gets_the_given_sizes_and_those_that_differ_from_its_defaults() -> None:
     assert flink_options(TaskManagerOptions(process_mib=1728)) == {
         "taskmanager.memory.process.size": "1728m",
         "taskmanager.memory.task.off-heap.size": "64m",
@@ -228,7 +228,7 @@ def test_a_refusal_shows_the_arithmetic() -> None:
         ),
     ],
 )
-def test_refusals_say_what_is_wrong(options: Options, field: str, words: str) -> None:
+def test_refusals_name_the_mistake(options: Options, field: str, words: str) -> None:
     with pytest.raises(FlinkMemoryError, match=re.escape(words)) as refusal:
         _divide(options)
     assert refusal.value.field == field

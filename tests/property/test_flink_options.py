@@ -12,7 +12,7 @@ from tests import flink_memory
 
 
 @given(options=flink_memory.task_managers() | flink_memory.job_managers())
-def test_what_was_written_is_read_back(options: TaskManagerOptions | JobManagerOptions) -> None:
+def test_written_values_are_read_back(options: TaskManagerOptions | JobManagerOptions) -> None:
     assume(all(value is None or value >= 0 for value in asdict(options).values()))
     written = options_of(render(flink_options(options)))
     read = task_manager_options if isinstance(options, TaskManagerOptions) else job_manager_options
@@ -46,6 +46,6 @@ def test_flinks_default_of_task_off_heap_memory_is_none() -> None:
 
 
 @pytest.mark.parametrize("value", ["lots", "1.5g"])
-def test_what_is_no_size_is_named(value: str) -> None:
+def test_invalid_sizes_are_named(value: str) -> None:
     with pytest.raises(FlinkMemoryError, match=r"taskmanager\.memory\.process\.size"):
         task_manager_options({"taskmanager.memory.process.size": value})

@@ -36,7 +36,7 @@ def test_a_partition_never_keeps_more(kept: Kept, records: list[int]) -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), topics()), st.integers(3, 9), st.integers(256, 65536))
-def test_what_is_refused_fits_after_what_the_message_asks_for(
+def test_refused_sizes_fit_after_the_remedy_of_the_message(
     all_topics: dict[str, Kept], brokers: int, storage: int
 ) -> None:
     problem = capacity_problem(all_topics, brokers=brokers, storage_mib=storage)
@@ -49,7 +49,7 @@ def test_what_is_refused_fits_after_what_the_message_asks_for(
         assert capacity_problem(all_topics, brokers=brokers, storage_mib=asked - 2)
 
 
-def test_what_time_or_keys_bound_counts_nothing() -> None:
+def test_topics_bounded_by_time_or_keys_count_nothing() -> None:
     for config in ({}, {"retention.bytes": "-1"}, {"retention.bytes": "5", "cleanup.policy": "compact"}):
         kept = Kept(partitions=4, replicas=1, config=config)
         assert kept.mib_of_broker(1) == 0

@@ -108,7 +108,7 @@ def serialize(kind: str, objects: list[Any]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(changed())
-def test_what_is_accepted_the_sdk_takes(case: tuple[str, list[Any]]) -> None:
+def test_accepted_manifests_are_accepted_by_the_sdk(case: tuple[str, list[Any]]) -> None:
     kind, objects = case
     message = refusal(kind, objects)
     if message is None:
@@ -173,7 +173,7 @@ def test_manifests_as_they_should_be_are_accepted(kind: str) -> None:
         ("tolerations", {"operator": "Exists", "value": "a"}, "leave one of them out"),
     ],
 )
-def test_what_is_wrong_is_named_where_it_stands(kind: str, given: dict[str, Any], told: str) -> None:
+def test_mistakes_are_reported_with_their_place(kind: str, given: dict[str, Any], told: str) -> None:
     message = refusal(kind, [given])
     assert message is not None
     assert told in message
@@ -192,5 +192,5 @@ def test_what_is_wrong_is_named_where_it_stands(kind: str, given: dict[str, Any]
         ),
     ],
 )
-def test_what_stands_twice_is_named(kind: str, given: list[Any], told: str) -> None:
+def test_duplicates_are_named(kind: str, given: list[Any], told: str) -> None:
     assert told in (refusal(kind, given) or "")

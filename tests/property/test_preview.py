@@ -105,7 +105,7 @@ def test_a_comment_fits_is_whole_and_shows_no_secret(events: list[dict[str, Any]
 
 @settings(max_examples=60)
 @given(logs)
-def test_what_a_terminal_shows_is_whole_and_shows_no_secret(events: list[dict[str, Any]]) -> None:
+def test_terminal_output_is_complete_and_shows_no_secret(events: list[dict[str, Any]]) -> None:
     text = comment(parse(map(json.dumps, events)), "dev", limit=None)
     assert _whole(text)
     assert SECRET not in text

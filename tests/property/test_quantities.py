@@ -59,16 +59,16 @@ def test_more_cpu_never_means_fewer_arenas(one: float, other: float) -> None:
     ("text", "value"),
     [("500m", 0.5), ("2", 2), ("16Gi", 16 * 2**30), ("1500Mi", 1500 * 2**20), ("3k", 3000), ("0", 0)],
 )
-def test_what_the_api_server_returns_is_read(text: str, value: float) -> None:
+def test_answers_of_the_api_server_are_read(text: str, value: float) -> None:
     assert number(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "1GB", "1 Gi", "-1Gi", "1_000", "inf", "Mi", "1e", "one"])
-def test_what_is_no_quantity_is_refused(text: str) -> None:
+def test_invalid_quantities_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no quantity"):
         number(text)
 
 
 @given(st.integers(min_value=0, max_value=1 << 40))
-def test_what_is_written_is_read_back(mebibytes: int) -> None:
+def test_written_documents_are_read_back(mebibytes: int) -> None:
     assert number(mib(mebibytes)) == mebibytes * 2**20

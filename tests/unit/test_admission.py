@@ -53,7 +53,7 @@ def test_a_policy_says_id_and_remedy_and_fails_closed(stack: Recording) -> None:
     ]
 
 
-def test_what_a_controller_makes_is_known_by_who_asks_and_not_by_what_it_says(stack: Recording) -> None:
+def test_an_object_of_a_controller_is_known_by_the_requester_not_by_its_owner_field(stack: Recording) -> None:
     def condition(name: str) -> str:
         conditions = stack.inputs(POLICY, f"{name}.streaming-platform")["spec"]["matchConditions"]
         return {each["name"]: each["expression"] for each in conditions}["not-made-by-a-controller"]

@@ -63,13 +63,13 @@ def _let(monkeypatch: pytest.MonkeyPatch, work: Stacks, found: dict[str, Any]) -
     monkeypatch.setattr(platform, "drift", drift)
 
 
-def test_what_is_as_it_was_applied_is_no_change(monkeypatch: pytest.MonkeyPatch, applied: list[str]) -> None:
+def test_objects_as_applied_show_no_change(monkeypatch: pytest.MonkeyPatch, applied: list[str]) -> None:
     _let(monkeypatch, Stacks(), {})
     assert not platform.apply(Target("b", ""))
     assert applied == []
 
 
-def test_setting_back_is_a_change_and_is_told(
+def test_undoing_a_change_is_a_change_and_is_reported(
     monkeypatch: pytest.MonkeyPatch, applied: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _let(monkeypatch, Stacks(), {"dev": CHANGED})
@@ -78,7 +78,7 @@ def test_setting_back_is_a_change_and_is_told(
     assert f"set back: {applied[0]}" in capsys.readouterr().out
 
 
-def test_an_update_that_failed_over_what_is_set_back_is_tried_again(
+def test_an_update_that_failed_over_an_undone_change_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, applied: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _let(monkeypatch, Stacks("dev"), {"dev": CHANGED})
@@ -104,7 +104,7 @@ def test_an_update_that_failed_for_itself_says_so_alone(
     assert applied == []
 
 
-def test_a_claim_that_was_deleted_is_told_with_the_way_to_an_empty_one(
+def test_a_deleted_claim_is_reported_with_the_way_to_an_empty_one(
     monkeypatch: pytest.MonkeyPatch, applied: list[str]
 ) -> None:
     _let(monkeypatch, Stacks(), {"dev": Drift(lost_claims=("PersistentVolumeClaim data-kafka-0",))})

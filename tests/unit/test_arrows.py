@@ -140,7 +140,7 @@ def test_the_way_back_is_refused(module: str, imported: str) -> None:
     assert not allowed(module, imported)
 
 
-def test_what_loads_pulumi_is_known() -> None:
+def test_modules_that_load_pulumi_are_known() -> None:
     assert loads_pulumi("components.base")
     assert loads_pulumi("components.kafka.topic")
     assert not loads_pulumi("components.flink.memory")

@@ -30,7 +30,7 @@ def test_a_cluster_that_grows_and_shrinks_one_at_a_time_is_right() -> None:
         ([("low", 1), ("high", 2), ("low again", 2)], "2 TaskManagers were left"),
     ],
 )
-def test_what_is_not_right_is_said(steps: list[tuple[str, int]], said: str) -> None:
+def test_problems_are_reported(steps: list[tuple[str, int]], said: str) -> None:
     (problem,) = problems(run(*steps), minimum=1, shrinks=True)
     assert said in problem
 

@@ -19,7 +19,7 @@ def test_every_line_of_every_start_counts_once() -> None:
     assert not found.holds
 
 
-def test_what_others_logged_does_not_count() -> None:
+def test_lines_of_other_runs_do_not_count() -> None:
     other = json.dumps({**ORIGIN, "message": "line aaaaaaaa 0 of somebody else"}).encode()
     found = tally([other, line("cccccccc", 0), line("aaaaaaaa", 0)], {"aaaaaaaa": 1}, 100)
     assert found.holds

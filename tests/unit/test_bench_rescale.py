@@ -23,7 +23,7 @@ def test_a_steady_job_is_not_disturbed() -> None:
     )
 
 
-def test_a_job_that_stands_still_shows_as_gap_and_as_latency() -> None:
+def test_a_job_that_pauses_shows_as_gap_and_as_latency() -> None:
     # It stops at 1300, goes on at 1700, and repeats the last five records before it stopped.
     outputs = [(key, time if time < 1300 else max(time, 1700)) for key, time in STEADY]
     repeats = [(f"r-{n}", 1700) for n in range(25, 30)]
@@ -38,13 +38,13 @@ def test_a_repetition_makes_no_record_late() -> None:
     assert measure.latencies({"a": 100}, [("a", 900), ("a", 105), ("a", 400)]) == {"a": 5}
 
 
-def test_what_never_came_out_is_lost_and_what_came_before_the_window_is_not_counted() -> None:
+def test_records_without_output_are_lost_and_those_before_the_window_not_counted() -> None:
     outputs = [("earlier", 1001), ("earlier", 1002), *_later(STEADY[:90], 1)]
     figures = measure.disturbance(STEADY, outputs)
     assert (figures.lost, figures.repeated, figures.records) == (10, 0, 100)
 
 
-def test_a_gap_that_the_input_has_too_can_be_told() -> None:
+def test_a_gap_of_the_input_is_reported_beside_that_of_the_output() -> None:
     stalled = STEADY[:30] + STEADY[80:]
     figures = measure.disturbance(stalled, _later(stalled, 2))
     assert figures.gap_millis == figures.input_gap_millis == 510
@@ -69,7 +69,7 @@ def test_throughput_counts_whole_bins_only() -> None:
     assert measure.throughput([0, 99, 100, 240, 250, -1], 0, 250, 100) == [20.0, 10.0]
 
 
-def test_worst_ages_are_told_by_when_records_went_in() -> None:
+def test_worst_ages_are_listed_by_the_time_of_input() -> None:
     inputs = [("a", 0), ("b", 90), ("c", 120), ("d", 400)]
     arrivals = [("a", 300), ("a", 999), ("b", 95), ("c", 320), ("x", 50)]
     assert measure.worst_ages(inputs, arrivals, 0, 300, 100) == [300, 200, 0]

@@ -204,7 +204,7 @@ def test_another_access_mode_is_refused_where_claims_are_shared(provider: Contin
     assert refused(provider, stored(), accessMode="ReadWriteMany", **MOVED) == {}
 
 
-def test_a_claim_that_cannot_become_what_is_asked_for_is_refused_with_its_setting(
+def test_a_claim_that_cannot_be_changed_as_requested_is_refused_with_its_setting(
     provider: ContinuityProvider, cluster: Cluster
 ) -> None:
     larger, smaller = {"data-kafka-0": 2048.0, "claims-data": 1024.0}, {"data-kafka-0": 1024.0, "claims-data": 512.0}
@@ -219,7 +219,7 @@ def test_a_claim_that_cannot_become_what_is_asked_for_is_refused_with_its_settin
 
 
 @pytest.mark.parametrize("olds", [{}, stored(), stored(named=MOVED["named"])])
-def test_a_cluster_does_not_leave_its_state_behind_unless_the_state_to_go_on_from_is_named(
+def test_a_cluster_moves_away_from_its_state_only_if_a_state_to_restore_is_named(
     provider: ContinuityProvider, cluster: Cluster, olds: dict[str, Any]
 ) -> None:
     named = olds.get("named", {})  # named before: that was for once
@@ -285,7 +285,7 @@ def _objects(members: int, brokers: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("members", "brokers"), [(1, 1), (3, 2), (5, 3), (7, 11)])
-def test_what_the_components_make_is_found_again(members: int, brokers: int) -> None:
+def test_configuration_of_our_components_is_recognised(members: int, brokers: int) -> None:
     told = found(_objects(members, brokers), zookeeper="zookeeper", kafka="kafka")
     assert (told.members, told.brokers, told.cluster_id) == (members, brokers, building.CLUSTER_ID)
     assert len(told.claims) == members + brokers

@@ -80,7 +80,7 @@ def test_names_that_do_not_fit_are_refused_before_anything_is_created(build: Bui
     assert not created_before(caught.value)
 
 
-def test_labels_of_a_component_do_not_depend_on_what_it_runs_beside(recording: Recording) -> None:
+def test_labels_of_a_component_do_not_depend_on_its_neighbours(recording: Recording) -> None:
     instances = {
         resource.inputs["metadata"]["labels"]["app.kubernetes.io/instance"]
         for resource in recording.resources
@@ -153,7 +153,7 @@ def test_each_replica_of_a_set_finds_its_claim(workload: Recording) -> None:
 
 @pytest.mark.parametrize("build", WITH_PODS)
 @pytest.mark.parametrize("protect", [True, False])
-def test_what_holds_data_is_protected_unless_the_stack_says_otherwise(build: Build, protect: bool) -> None:
+def test_resources_with_data_are_protected_by_default(build: Build, protect: bool) -> None:
     recording = build(protect=protect)
     claims = recording.all("PersistentVolumeClaim")
     assert claims

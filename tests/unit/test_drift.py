@@ -93,7 +93,7 @@ def _found(server: Server, ignored: Sequence[str] = ()) -> Drift:
     return find(server, [(OURS, ignored)])
 
 
-def test_what_is_as_it_was_applied_is_no_drift() -> None:
+def test_objects_as_applied_show_no_drift() -> None:
     applied = _live()
     applied["metadata"] |= {"generation": 4, "managedFields": [], "resourceVersion": "7"}
     server = Server(_live(), applied)
@@ -103,7 +103,7 @@ def test_what_is_as_it_was_applied_is_no_drift() -> None:
     assert server.written == []
 
 
-def test_a_changed_field_is_told_with_both_values_and_its_manager_and_set_back() -> None:
+def test_a_changed_field_is_reported_with_both_values_and_its_manager_and_undone() -> None:
     live = _live(_entry("kubectl-set", _in_container({"f:resources": {"f:limits": {"f:memory": {}}}})))
     del live["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]  # an update takes the field from us
     _main(live)["resources"]["limits"]["memory"] = "1100Mi"
@@ -123,7 +123,7 @@ def test_a_field_that_was_taken_away_comes_back() -> None:
     assert [change.path for change in found.changes] == ["spec.template.spec.containers[main].env"]
 
 
-def test_an_added_field_is_told_with_its_manager_and_a_command_that_takes_it_away() -> None:
+def test_an_added_field_is_reported_with_its_manager_and_a_command_to_remove_it() -> None:
     added: dict[str, Any] = {"f:env": {'k:{"name":"TOKEN"}': {".": {}, "f:name": {}, "f:value": {}}}}
     live = _live(_entry("kubectl-set", _in_container(added)))
     _main(live)["env"].append({"name": "TOKEN", "value": "hush"})
@@ -138,7 +138,7 @@ def test_an_added_field_is_told_with_its_manager_and_a_command_that_takes_it_awa
     assert "hush" not in str(foreign)
 
 
-def test_what_controllers_write_is_theirs() -> None:
+def test_fields_written_by_controllers_are_theirs() -> None:
     entries = (
         _entry("kube-controller-manager", {"f:spec": {"f:replicas": {}}}, subresource="scale"),
         _entry("kube-controller-manager", {"f:status": {"f:replicas": {}}}, subresource="status"),
@@ -154,7 +154,7 @@ def test_what_controllers_write_is_theirs() -> None:
     assert _found(Server(_live(*entries))) == Drift()
 
 
-def test_a_mapping_that_somebody_made_and_we_wrote_into_is_ours() -> None:
+def test_a_mapping_made_by_others_that_we_wrote_into_is_ours() -> None:
     fields = _in_container({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}, "f:memory": {}}}})
     live = _live(_entry("kubectl-edit", fields))
     _main(live)["resources"]["limits"]["cpu"] = "2"

@@ -102,7 +102,7 @@ def accepts(kind: Any, text: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_takes_what_it_means_and_nothing_else(kind: str) -> None:
+def test_each_kind_accepts_its_own_values_only(kind: str) -> None:
     type_, good, bad = KINDS[kind]
     assert [text for text in good if not accepts(type_, text)] == []
     assert [text for text in (*bad, *NOTHING) if accepts(type_, text)] == []
@@ -113,7 +113,7 @@ def test_a_kube_context_may_have_blanks_in_it_and_not_be_one() -> None:
     assert [text for text in ("", " ", "a\n", "a\0") if accepts(exact.Context, text)] == []
 
 
-def test_editors_are_told_the_pattern() -> None:
+def test_the_schema_has_the_pattern_for_editors() -> None:
     schema = TypeAdapter(exact.ObjectName).json_schema()
     assert schema["pattern"].startswith("^(")
     assert schema["maxLength"] == 253

@@ -129,7 +129,7 @@ def test_a_key_that_readers_of_yaml_take_differently_is_refused(key: str, tmp_pa
         ),
     ],
 )
-def test_what_is_no_stack_file_is_one_message(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_stack_file_gives_one_message(text: str, said: str, tmp_path: Path) -> None:
     assert said in refusal(tmp_path, text)
 
 
@@ -142,7 +142,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert isinstance(load_file(path), EnvironmentSettings)
 
 
-def test_clusters_may_share_what_they_have_in_common(tmp_path: Path) -> None:
+def test_clusters_share_their_common_parts(tmp_path: Path) -> None:
     loaded = load(
         tmp_path,
         """  streaming-platform:flink:
@@ -157,7 +157,7 @@ def test_clusters_may_share_what_they_have_in_common(tmp_path: Path) -> None:
     assert {each.pod.node_selector["disk"] for each in loaded.flink.clusters.values()} == {"fast"}
 
 
-def test_a_file_that_pulumi_has_written_to_means_what_it_meant(tmp_path: Path) -> None:
+def test_a_file_that_pulumi_has_written_to_means_the_same_as_before(tmp_path: Path) -> None:
     text = "  streaming-platform:dataProtection: {0}\n  streaming-platform:allowHostPath: {1}\n"
     before = load(tmp_path, text.format("false", "true"))
     after = load(tmp_path, text.format('"false"', '"true"') + "encryptionsalt: v1:a:v1:b:c=\n")
@@ -167,7 +167,7 @@ def test_a_file_that_pulumi_has_written_to_means_what_it_meant(tmp_path: Path) -
     assert load(tmp_path, section.format("{brokers: 1}")) == load(tmp_path, section.format("'{\"brokers\": 1}'"))
 
 
-def test_what_the_other_readers_of_this_project_see_is_the_same(tmp_path: Path) -> None:
+def test_other_readers_of_the_stack_file_see_the_same_values(tmp_path: Path) -> None:
     """PyYAML reads 1.1: what is taken here must be the same there, or an editor, a script or a test is misled."""
     loaded = load(tmp_path, ARGUMENT % "true, 5, 0.5, y, 'on', 1728m")
     document = yaml.safe_load((tmp_path / "Pulumi.dev.yaml").read_text())

@@ -59,7 +59,7 @@ def test_the_images_entry_point_gets_a_copy_of_the_configuration_that_it_may_wri
         assert mounts["/opt/flink/conf"]["name"] == "conf", name
 
 
-def test_the_root_is_read_only_and_what_flink_writes_to_is_bounded(default: Recording) -> None:
+def test_the_root_is_read_only_and_flinks_writable_volumes_are_bounded(default: Recording) -> None:
     for name, template in default.pod_templates():
         (container,) = template["spec"]["containers"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
@@ -79,7 +79,7 @@ def test_processes_of_two_versions_never_run_at_once(default: Recording) -> None
         assert deployment.inputs["spec"]["strategy"] == {"type": "Recreate"}, deployment.name
 
 
-def test_container_limits_are_what_flink_divides() -> None:
+def test_container_limits_are_the_memory_that_flink_divides() -> None:
     recording = building.flink(
         taskManagers={"memoryMib": 2048, "cpu": 0.5, "cpuLimit": 2}, jobManager={"memoryMib": 1024, "cpu": 0.25}
     )
@@ -93,7 +93,7 @@ def test_container_limits_are_what_flink_divides() -> None:
     assert containers(recording)["jobmanager"]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
 
 
-def test_a_container_is_as_large_as_what_flink_adds_up() -> None:
+def test_a_container_has_the_memory_that_flink_adds_up() -> None:
     recording = building.flink(
         taskManagers={"taskHeapMib": 384, "managedMib": 512, "offHeapMib": 0, "memory": {"networkFraction": 0.1}},
         jobManager={"flinkMemoryMib": 1152, "memory": {"jvmMetaspaceMib": 300}},
@@ -198,7 +198,7 @@ def test_a_change_that_is_not_the_jobs_keeps_its_place(default: Recording) -> No
     assert place(building.flink(taskManagers={"max": 9, "cpu": 0.7}, pod={"priorityClass": "high"})) == place(default)
 
 
-def test_the_job_keeps_its_id_whatever_it_starts_from(default: Recording) -> None:
+def test_the_job_keeps_its_id_with_any_initial_state(default: Recording) -> None:
     ids = {job_id("dev", "claims"), job_id("ops", "claims"), job_id("dev", "orders")}
     assert len(ids) == 3
     assert all(len(each) == 32 and int(each, 16) for each in ids)
@@ -213,7 +213,7 @@ def test_the_job_keeps_its_id_whatever_it_starts_from(default: Recording) -> Non
 
 
 @pytest.mark.parametrize("more", [{}, {"highAvailability": "kubernetes"}, {"s3": {"path": "s3://checkpoints"}}])
-def test_what_a_job_goes_on_from_is_found_by_the_record_beside_its_state(more: dict[str, Any]) -> None:
+def test_the_state_to_resume_from_is_found_by_the_record_beside_it(more: dict[str, Any]) -> None:
     recording = building.flink(**more)
     config = config_of(recording)
     assert config["high-availability.type"] == "streaming.state.RecordedHighAvailabilityFactory"
@@ -294,7 +294,7 @@ def test_task_managers_outlast_a_job_manager_that_is_replaced() -> None:
         ),
     ],
 )
-def test_working_state_lies_where_the_user_says(given: dict[str, Any], volume: dict[str, Any]) -> None:
+def test_working_state_is_where_the_user_says(given: dict[str, Any], volume: dict[str, Any]) -> None:
     recording = building.flink(taskManagers={"stateDirectory": given})
     spec = recording.inputs("Deployment", "claims-taskmanager")["spec"]["template"]["spec"]
     assert {"name": "state", **volume} in spec["volumes"]
@@ -413,7 +413,7 @@ def test_pods_of_which_there_are_several_are_taken_one_at_a_time(default: Record
     assert budgets(building.flink(jobManager={"replicas": 1})) == {"taskmanager": 1}
 
 
-def test_pods_wait_for_what_they_mount(default: Recording) -> None:
+def test_pods_wait_for_the_objects_that_they_mount(default: Recording) -> None:
     for deployment in default.all("Deployment"):
         kinds = {urn.split("::")[2].rpartition(":")[2] for urn in deployment.depends_on}
         assert {"ConfigMap", "PersistentVolumeClaim", "ServiceAccount"} <= kinds, deployment.name
@@ -434,7 +434,7 @@ def test_the_image_is_that_of_the_settings_unless_another_is_given(default: Reco
     assert created_before(caught.value) == []
 
 
-def test_what_flink_would_refuse_is_refused_before_anything_is_created() -> None:
+def test_settings_that_flink_would_refuse_are_refused_before_anything_is_created() -> None:
     # Settings check this too; a component does not rely on where its arguments come from.
     args = building.flink_args()
     small = args.settings.task_managers.model_copy(update={"memory_mib": 512})

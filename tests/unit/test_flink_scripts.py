@@ -148,7 +148,7 @@ def test_a_process_that_leaves_waits_for_its_checkpoint(job_manager: _JobManager
     ]
 
 
-def test_a_savepoint_that_fails_is_told(job_manager: _JobManager, tmp_path: Path) -> None:
+def test_a_savepoint_that_fails_is_reported(job_manager: _JobManager, tmp_path: Path) -> None:
     job_manager.outcome = {"status": {"id": "COMPLETED"}, "operation": {"failure-cause": {"class": "Timeout"}}}
     assert "no savepoint was taken" in leave(tmp_path, job_manager.address, "savepoint=5")
 
@@ -244,7 +244,7 @@ def test_a_process_starts_with_a_copy_of_its_configuration(tmp_path: Path) -> No
     assert (tmp_path / "flink/conf/config.yaml").read_text() == "a: b\n"
 
 
-def test_what_a_killed_process_left_behind_is_cleared_away(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     left = tmp_path / "state" / "tm_10.1.2.3" / ".db"
     left.mkdir(parents=True)
     (left / "000001.sst").touch()
@@ -252,7 +252,7 @@ def test_what_a_killed_process_left_behind_is_cleared_away(tmp_path: Path) -> No
     assert not list((tmp_path / "state").iterdir())
 
 
-def test_leaders_in_kubernetes_are_told_under_what_they_are_elected(tmp_path: Path) -> None:
+def test_leaders_in_kubernetes_get_the_id_of_their_election(tmp_path: Path) -> None:
     done = started(tmp_path, LEASES="claims-0123abcd")
     assert "kubernetes.cluster-id=claims-0123abcd" in done.stdout.splitlines()
 

@@ -101,7 +101,7 @@ def test_every_part_of_the_settings_is_looked_at(settings: EnvironmentSettings) 
         ("StatefulSet", "kafka", "StatefulSet kafka is scaled to 0"),
     ],
 )
-def test_what_was_scaled_to_0_by_hand_is_told_with_the_way_back(
+def test_workloads_scaled_to_0_by_hand_are_reported_with_the_remedy(
     settings: EnvironmentSettings, kind: str, name: str, says: str
 ) -> None:
     (fault,) = health.faults(Cluster(_with(_whole(settings), _workload(kind, name, 0))), settings)
@@ -111,7 +111,7 @@ def test_what_was_scaled_to_0_by_hand_is_told_with_the_way_back(
     assert waiting.Patience().given_up([fault], 0.0) == [fault]
 
 
-def test_a_crash_loop_is_told_with_its_last_words(settings: EnvironmentSettings) -> None:
+def test_a_crash_loop_is_reported_with_the_last_error_of_its_log(settings: EnvironmentSettings) -> None:
     crash = {
         "name": "kafka",
         "restartCount": 3,
@@ -136,7 +136,7 @@ def test_pods_of_others_do_not_count(settings: EnvironmentSettings) -> None:
     assert health.faults(Cluster([*_whole(settings), _pod("stray", "another", crash)]), settings) == []
 
 
-def test_a_pod_that_no_node_takes_is_told_with_the_schedulers_words(settings: EnvironmentSettings) -> None:
+def test_a_pod_that_fits_no_node_is_reported_with_the_schedulers_message(settings: EnvironmentSettings) -> None:
     why = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No victims."
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
     objects = _with(
@@ -168,7 +168,7 @@ def test_a_crash_loop_is_given_up_when_it_failed_again_under_our_eyes() -> None:
     assert waiting.Patience().given_up([_fault("Kafka", health.CRASHES, 5)], 0.0)
 
 
-def test_flink_may_crash_while_what_it_needs_is_not_there() -> None:
+def test_flink_may_crash_while_its_dependencies_are_not_ready() -> None:
     patience = waiting.Patience()
     needs = _fault("ZooKeeper", health.UNREADY)
     for n in range(9):
@@ -205,7 +205,7 @@ def test_an_ended_job_is_the_fault_where_its_job_managers_are_unready_because_of
     assert [(fault.reason, fault.text) for fault in found] == [(health.ENDED, "job FINISHED: it ended")] * len(unready)
 
 
-def test_a_job_that_fails_is_told_with_its_failure(settings: EnvironmentSettings) -> None:
+def test_a_job_that_fails_is_reported_with_its_failure(settings: EnvironmentSettings) -> None:
     failure = "java.lang.Exception: recovery is suppressed\n\tat a.B\nCaused by: java.io.IOException: no disk\n"
     cluster = Cluster(_whole(settings), jobs=[{"jid": "1", "state": "RESTARTING"}], logs=failure)
     assert job.look(cluster, "claims").text == "job RESTARTING; it failed with java.io.IOException: no disk"
@@ -228,7 +228,9 @@ def test_a_job_that_runs_for_a_moment_does_not_run(
     assert left == []
 
 
-def test_what_is_not_up_in_time_is_told(settings: EnvironmentSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_do_not_start_in_time_are_reported(
+    settings: EnvironmentSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(waiting, "LIMIT_SECONDS", -1)
     down = Cluster(_with(_whole(settings), _workload("StatefulSet", "kafka", 1, 0)))
     with pytest.raises(
@@ -301,7 +303,7 @@ def test_pulumi_is_interrupted_when_waiting_is_in_vain(
     assert looks.given_up
 
 
-def test_a_job_that_ended_is_told_with_what_lets_it_go_on() -> None:
+def test_a_job_that_ended_is_reported_with_the_setting_that_resumes_it() -> None:
     ended = "the job ended (FINISHED, 2026-01-01T00:00:00Z) and stays so. To go on, set restoreFrom: file:/s-1"
     cluster = Cluster([{"metadata": {"name": "claims-jobmanager-1"}}], jobs=[])
     object.__setattr__(cluster, "said", f"the job does not run: no JobManager has it; {ended}")

@@ -60,13 +60,13 @@ def test_names_are_spelt_out(name: str) -> None:
     assert recipes.reference(KAFKA_IMAGE) == f"docker.io/{KAFKA_IMAGE}"
 
 
-def test_an_archive_is_told_by_repository_tag_and_key(cache: Path) -> None:
+def test_an_archive_is_identified_by_repository_tag_and_key(cache: Path) -> None:
     image = recipes.image("registry.example:5000/team/claims:0123", "abc")
     assert image.archive == cache / "archives/registry.example_5000_team_claims/0123-abc.tar"
     assert (image.origin, recipes.image(FLINK, PULLED).origin) == ("built here", "pulled")
 
 
-def test_a_key_changes_with_all_that_goes_in(tmp_path: Path) -> None:
+def test_a_key_changes_with_each_of_its_inputs(tmp_path: Path) -> None:
     folder = tmp_path / "recipe"
     folder.mkdir()
     (folder / "a").write_text("1")
@@ -176,7 +176,7 @@ def test_an_image_is_built_otherwise_and_says_why(
     assert ("the pull failed: too many requests" if answers else "registry.example cannot be reached") in said
 
 
-def test_what_cannot_be_made_is_refused(monkeypatch: Patch) -> None:
+def test_impossible_topics_are_refused(monkeypatch: Patch) -> None:
     monkeypatch.setattr(registry, "silence", lambda: "no answer")
     with pytest.raises(
         LocalError, match=r"flink:9: cannot be pulled \(no answer\), and cannot be made here: .*flink:[\d.]+-java"
@@ -187,7 +187,7 @@ def test_what_cannot_be_made_is_refused(monkeypatch: Patch) -> None:
         images.ensure(FLINK)
 
 
-def test_what_an_image_lacks_is_named_each_time(way: Way, monkeypatch: Patch) -> None:
+def test_missing_parts_of_an_image_are_named_each_time(way: Way, monkeypatch: Patch) -> None:
     monkeypatch.setattr(registry, "silence", lambda: pytest.fail("no registry has an image of ours"))
     way.lacks = ["sed: not found", "Java 17: no"]
     for _ in range(2):
@@ -298,7 +298,7 @@ def test_every_image_has_a_contract_for_the_user_of_its_pods() -> None:
         contract.Contract.model_validate({"user": flink, "needs": {}, "command": "true"})
 
 
-def test_a_check_runs_each_line_inside_and_says_what_failed(
+def test_a_check_runs_each_line_inside_the_image_and_names_the_failures(
     program: Program, tmp_path: Path, monkeypatch: Patch
 ) -> None:
     """`unshare` runs the line as it is, without namespaces; `buildah run` runs what comes after its container."""
@@ -417,7 +417,7 @@ def test_a_jobmanager_starts_with_its_own(flink: Callable[..., list[str]], comma
     assert words[-10:] == ["-D", "x=1", "-D", "y=2", "--job-classname", "C", "-D", "k=v", "--name", "two words"]
 
 
-def test_the_flink_entrypoint_ends_with_what_is_wrong(flink: Callable[..., list[str]], monkeypatch: Patch) -> None:
+def test_the_flink_entrypoint_exits_with_the_reason(flink: Callable[..., list[str]], monkeypatch: Patch) -> None:
     code, said = flink("taskmanager", "-D", "too-small")
     assert (code, "1m is too small" in said) == ("1", True)
     assert flink("sh", "-c", "echo no >&2; exit 7") == ["7", "no\n"]

@@ -138,7 +138,7 @@ def test_a_host_that_does_not_answer_is_asked_once(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.count("does not answer") == 1
 
 
-def test_what_was_got_is_not_got_again(publisher: tuple[Path, str]) -> None:
+def test_downloads_are_not_repeated(publisher: tuple[Path, str]) -> None:
     root, base = publisher
     _publish(root, "1.2.3")
     first, _ = ensure(_tool(base))

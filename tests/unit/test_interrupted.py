@@ -18,7 +18,7 @@ CHANGED = {"type": "updating", "resource": {"urn": f"{URN}claims"}}
 @pytest.mark.parametrize(
     ("pending", "read"), [([], []), ([MADE], []), ([MADE, CHANGED], [f"{URN}claims"])], ids=["none", "made", "changed"]
 )
-def test_pending_operations_go_and_what_they_changed_is_read_from_the_cluster(
+def test_pending_operations_are_dropped_and_their_changes_read_from_the_cluster(
     pending: list[dict[str, Any]],
     read: list[str],
     tmp_path: Path,

@@ -138,7 +138,7 @@ def test_everything_in_the_namespace_comes_after_it(dev: Recording) -> None:
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_a_protected_namespace_keeps_what_isolates_it(protect: bool) -> None:
+def test_a_protected_namespace_keeps_the_objects_that_isolate_it(protect: bool) -> None:
     recording = building.namespace(protect=protect)
     assert {each.protect for each in recording.resources if not each.is_component} == {protect}
 

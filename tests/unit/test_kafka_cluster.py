@@ -38,7 +38,9 @@ def test_clients_are_sent_to_the_pod_that_they_asked_for() -> None:
 @pytest.mark.parametrize(
     ("brokers", "replicas", "in_sync"), [(1, "1", "1"), (2, "2", "1"), (3, "3", "2"), (9, "3", "2")]
 )
-def test_internal_topics_survive_what_the_number_of_brokers_allows(brokers: int, replicas: str, in_sync: str) -> None:
+def test_internal_topics_survive_as_many_failures_as_the_brokers_allow(
+    brokers: int, replicas: str, in_sync: str
+) -> None:
     settings = properties(0, brokers)
     for key in ("offsets.topic", "transaction.state.log", "default"):
         assert settings[f"{key}.replication.factor"] == replicas

@@ -171,7 +171,7 @@ def test_no_kubectl(fake: Fake, connection: PodConnection, monkeypatch: pytest.M
         pytest.fail("opened")
 
 
-def test_a_port_in_use_is_named_and_what_failed_is_not_tried_by_each(
+def test_a_port_in_use_is_named_and_a_failure_is_not_repeated_for_each_topic(
     fake: Fake, connection: PodConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.up("kafka-0")

@@ -105,7 +105,7 @@ def test_an_empty_disk_is_formatted_where_no_other_vote_counts(tmp_path: Path, n
     assert node.calls == STARTED
 
 
-def test_controllers_that_start_for_the_first_time_find_nobody(tmp_path: Path) -> None:
+def test_controllers_that_start_for_the_first_time_find_no_leader(tmp_path: Path) -> None:
     node = Node(tmp_path, number=1, brokers=3)
     assert node.start().returncode == 0
     assert node.calls == STARTED
@@ -131,7 +131,7 @@ def test_a_controller_that_lost_its_disk_does_not_start(tmp_path: Path, others: 
     assert node.calls == ["asked", *STARTED]
 
 
-def test_new_disks_are_told_without_replacing_a_pod() -> None:
+def test_new_disks_are_announced_without_replacing_a_pod() -> None:
     (_, before), (_, after) = (next(building.kafka(newDisks=disks).pod_templates()) for disks in ((), (0, 2)))
     assert before == after
     assert "new-disks" not in building.kafka().inputs("ConfigMap", "kafka-config")["data"]

@@ -148,7 +148,7 @@ def test_registers_plain_properties_and_a_provider_by_reference() -> None:
     }
 
 
-def test_properties_come_back_as_they_went() -> None:
+def test_properties_survive_a_round_trip() -> None:
     assert from_properties(stored(ORDERS)) == ORDERS
 
 
@@ -204,7 +204,7 @@ def refused(provider: TopicProvider, olds: dict[str, Any], news: TopicArgs) -> d
     return {failure.property: failure.reason for failure in provider.check(olds, stored(news)).failures}
 
 
-def test_check_refuses_what_kafka_cannot_do_to_a_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_check_refuses_changes_that_kafka_cannot_make_to_a_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.topics["orders"] = ORDERS.state
     found = refused(provider, stored(ORDERS), replace(ORDERS, partitions=2, replicas=3))
     assert (
@@ -215,7 +215,7 @@ def test_check_refuses_what_kafka_cannot_do_to_a_topic(provider: TopicProvider, 
     assert "somebody" not in str(found)
 
 
-def test_check_asks_kafka_whether_somebody_else_changed_the_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_check_asks_kafka_for_changes_made_outside_of_pulumi(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.topics["orders"] = TopicState(partitions=8, replicas=3, config=ORDERS.config)
     found = refused(provider, stored(ORDERS), replace(ORDERS, config={"retention.ms": "5"}))
     assert "orders has 8 partitions: some were added outside of Pulumi, the last update left 3" in found["partitions"]
@@ -258,7 +258,7 @@ def test_a_preview_refuses_a_name_that_kafka_has_no_room_for(provider: TopicProv
     assert "Kafka has the topic a_b" in refused(provider, {}, replace(ORDERS, topic="a.b"))["topic"]
 
 
-def test_derived_replicas_stay_what_they_are(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_derived_replicas_keep_their_value(provider: TopicProvider, kafka: FakeKafka) -> None:
     derived = replace(ORDERS, replicas=2, config={"min.insync.replicas": "1"}, keeps_replicas=True)
     news = {**stored(derived), "keepsReplicas": True}
     old = replace(ORDERS, replicas=1, config={"min.insync.replicas": "1"})
@@ -311,7 +311,7 @@ def test_create_after_an_interrupted_create(
     assert "the topic orders existed as it is asked for: adopted" in capsys.readouterr().err
 
 
-def test_create_adopts_what_comes_to_the_same(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_create_adopts_a_topic_with_the_same_effective_settings(provider: TopicProvider, kafka: FakeKafka) -> None:
     """Defaults count as if they were set, on both sides; what was a default is set then, without a change in effect."""
     kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={"cleanup.policy": "delete"})
     provider.create(stored(replace(ORDERS, config={"retention.ms": "604800000"})))
@@ -341,7 +341,7 @@ def test_create_while_it_is_being_deleted(provider: TopicProvider, kafka: FakeKa
         provider.create(stored(ORDERS))
 
 
-def test_create_shows_what_kafka_says(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_create_shows_kafkas_message(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.fails["create"] = KafkaRefusalError(17, "Topic 'a_b' collides with existing topic: a.b")
     with pytest.raises(KafkaRefusalError, match=r"collides with existing topic: a\.b"):
         provider.create(stored(ORDERS))
@@ -366,7 +366,7 @@ def test_read_of_a_topic_that_is_gone(provider: TopicProvider, kafka: FakeKafka)
     assert result.outs == {}
 
 
-def test_update_changes_what_differs_and_leaves_what_others_set(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_update_changes_only_settings_that_differ(provider: TopicProvider, kafka: FakeKafka) -> None:
     old = replace(ORDERS, config={"retention.ms": "1", "max.message.bytes": "9", "segment.ms": "5"})
     new = replace(ORDERS, partitions=6, config={"retention.ms": "2", "segment.ms": "5"})
     kafka.topics["orders"] = TopicState(partitions=3, replicas=2, config={**old.config, "flush.ms": "7"})
@@ -423,7 +423,7 @@ def test_delete_that_never_ends(provider: TopicProvider, kafka: FakeKafka, monke
         provider.delete("orders", stored(ORDERS))
 
 
-def test_delete_says_what_to_do_when_kafka_is_gone(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_delete_reports_the_remedy_when_kafka_is_gone(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.fails["connect"] = KafkaUnreachableError("the Kafka brokers of the namespace dev cannot be reached")
     with pytest.raises(KafkaUnreachableError, match=r"dev cannot be reached; .* `pulumi state delete`"):
         provider.delete("orders", stored(ORDERS))
@@ -447,7 +447,7 @@ def test_the_engine_gets_the_message_of_a_known_error_alone(
     context.abort.assert_called_once_with(grpc.StatusCode.UNKNOWN, str(error))
 
 
-def test_what_stops_many_topics_is_told_in_full_once(provider: TopicProvider, kafka: FakeKafka) -> None:
+def test_a_failure_of_many_topics_is_reported_in_full_once(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.fails["connect"] = KafkaUnreachableError("the brokers cannot be reached: kafka-0: not found")
     context = call_of_the_engine()
     for _ in range(3):

@@ -98,7 +98,7 @@ def test_an_impossible_name_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.parametrize("context", ["/", "..", "../..", "a/b", "kind-kind", "\n", "a" * 300])
-def test_whatever_a_context_is_called_its_state_is_one_directory_beside_the_others(
+def test_a_context_of_any_name_has_one_state_directory_of_its_own(
     context: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -107,7 +107,7 @@ def test_whatever_a_context_is_called_its_state_is_one_directory_beside_the_othe
     assert place.name.startswith("context-")
 
 
-def test_what_is_printed_names_the_platform() -> None:
+def test_output_names_the_platform() -> None:
     assert Target("local", "").words == ""
     assert Target("b", "").words == " NAME=b"
     assert Target("local", "my cluster").words == " CONTEXT='my cluster'"
@@ -172,7 +172,7 @@ def test_two_clusters_share_no_address_port_or_directory() -> None:
         assert program in commands(two)
 
 
-def test_processes_of_pods_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_pods_are_distinguished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     for path, pids in (
         ("memory/sp-b/system", "1\n"),

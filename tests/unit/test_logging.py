@@ -119,7 +119,7 @@ def test_a_destination_that_the_agent_lacks_is_refused_by_name(kind: str) -> Non
         ({"memoryMib": 32}, "logging.memoryMib: 32 is below 64"),
     ],
 )
-def test_mistakes_are_told_with_key_value_and_remedy(logging: dict[str, Any], words: str) -> None:
+def test_mistakes_are_reported_with_key_value_and_remedy(logging: dict[str, Any], words: str) -> None:
     assert words in refused(logging)
 
 
@@ -144,7 +144,7 @@ def test_by_default_logs_go_to_a_bounded_topic_of_the_stacks_own_kafka() -> None
     assert "logs" not in environment(**{"streaming-platform:logging": {"enabled": False}}).topics
 
 
-def test_the_image_of_fluentd_is_named_by_what_it_is_built_from() -> None:
+def test_the_image_of_fluentd_is_named_by_its_sources() -> None:
     registry = {"streaming-platform:images": {"registry": "registry.example"}}
     assert re.fullmatch(
         r"registry\.example/streaming-platform/fluentd:[0-9a-f]{16}", log_image(environment(**registry))
@@ -234,7 +234,7 @@ def test_another_configuration_rolls_the_pods(agent: Agent) -> None:
         assert old["metadata"]["annotations"] != new["metadata"]["annotations"], name
 
 
-def test_an_event_that_was_cut_fits_into_a_batch_and_into_what_kafka_takes() -> None:
+def test_an_event_that_was_cut_fits_into_a_batch_and_into_kafkas_limit() -> None:
     """Whatever its bytes are: three for each that is no text, six for a control character in JSON; and its fields."""
     document = collector(everywhere(COLLECTOR))
     for name, receiver in document["receivers"].items():
@@ -283,7 +283,7 @@ def test_fluentd_buffers_on_disk_within_bounds_and_flushes_when_it_stops(kind: s
 
 @pytest.mark.parametrize(("agent", "kind"), KINDS)
 @pytest.mark.parametrize("layout", ["text", "json"])
-def test_each_agent_is_told_of_each_destination(agent: str, kind: str, layout: str) -> None:
+def test_each_agent_is_configured_for_each_destination(agent: str, kind: str, layout: str) -> None:
     given = settings(agent=agent, layout=layout, destinations={"to-volume": {kind: EVERY[kind]}})
     words = {
         "kafka": ("broker:9093", "logs"),
@@ -396,7 +396,7 @@ class Fluentd:
         return [int(n) for each in self.documents() for n in re.findall(r"number (\d+)", each["message"])]
 
 
-def test_fluentd_is_told_what_keeps_it_from_losing_lines() -> None:
+def test_fluentd_is_configured_to_lose_no_lines() -> None:
     text = fluentd(settings(agent="fluentd"))
     source = parameters(text[text.index("<source>") : text.index("<parse>")])
     assert source["follow_inodes"] == source["read_from_head"] == source["emit_unmatched_lines"] == "true"
@@ -425,7 +425,7 @@ SAYS = """#!/bin/sh
         ("echo no such plugin; exit 1", "exit code 1.*no such plugin"),
     ],
 )
-def test_a_dry_run_of_every_destination_tells_what_fluentd_says(
+def test_a_dry_run_of_every_destination_prints_what_fluentd_reports(
     says: str, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command that checks a configuration; here fluentd is a script."""
@@ -443,7 +443,7 @@ def test_a_dry_run_of_every_destination_tells_what_fluentd_says(
 
 
 @pytest.mark.parametrize("image", ["", "registry.example/fluentd:1"])
-def test_a_dry_run_without_fluentd_or_container_engine_says_what_is_missing(
+def test_a_dry_run_without_fluentd_or_container_engine_names_what_is_missing(
     image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -472,7 +472,7 @@ def test_fluentd_takes_the_configuration_and_reads_rolled_files(layout: str, tmp
     assert (traced["level"], traced["pod"], traced["component"]) == ("INFO", "pod", "component")
 
 
-def test_a_killed_fluentd_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_fluentd_resumes_where_it_was(tmp_path: Path) -> None:
     """By a real one. New files get the inodes of files that were deleted while it was away."""
     program = on_path("fluentd")
     fluentd = Fluentd(program, tmp_path, "text")

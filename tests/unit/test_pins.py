@@ -42,7 +42,7 @@ def test_every_package_is_one_version_with_checksums(file: str) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_what_is_used_directly_is_in_the_lock(lock: str) -> None:
+def test_direct_dependencies_are_in_the_lock(lock: str) -> None:
     direct = _versions(lock.replace(".txt", ".in"))
     assert len(direct) > 6
     assert direct <= _versions(lock)
@@ -54,7 +54,7 @@ def test_both_locks_have_the_same_version_of_a_package() -> None:
     assert not {"pytest", "hypothesis", "matplotlib", "ruff", "pyright"} & run.keys()
 
 
-def test_nothing_is_installed_but_what_is_pinned() -> None:
+def test_only_pinned_packages_are_installed() -> None:
     installed = {(canonicalize_name(each.name), each.version) for each in distributions()}
     pinned = {pin for lock in LOCKS for pin in _versions(lock, here=True)}
     assert {pin for pin in installed if pin[0] not in OF_PYTHON} == pinned
@@ -91,12 +91,12 @@ def test_make_up_needs_nothing_of_the_tests() -> None:
     ("target", "dev"),
     [("up", False), ("preview", False), ("generate", False), ("check", True), ("test", True), ("bench-state", True)],
 )
-def test_targets_of_make_install_what_they_need(target: str, dev: bool) -> None:
+def test_targets_of_make_install_their_dependencies(target: str, dev: bool) -> None:
     said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert ("-r requirements-dev.txt" in said) is dev
 
 
-def test_the_library_asks_for_what_it_is_tested_with() -> None:
+def test_the_library_requires_the_versions_it_is_tested_with() -> None:
     """Each package that `components` imports has bounds: from the pinned version to below the next major one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = {canonicalize_name(each.name): each for each in map(Requirement, project["dependencies"])}

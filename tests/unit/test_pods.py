@@ -37,7 +37,7 @@ def pods(recording: Recording) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "fluentd", "opentelemetryCollector"])
-def test_what_the_platforms_pods_have_is_taken(kind: Any) -> None:
+def test_names_in_use_by_the_platforms_pods_are_refused(kind: Any) -> None:
     made = shipping(kind) if isinstance(kind, str) else building.flink(**kind)
     assert len(pods(made)) == 2
     for pod in pods(made):

@@ -115,7 +115,7 @@ def test_capacity_counts_the_autoscaler_at_its_maximum() -> None:
     assert "taskManagers.max" in small.text
 
 
-def test_capacity_leaves_out_what_others_ask_for_but_not_the_environment_itself() -> None:
+def test_capacity_subtracts_the_requests_of_others_but_not_of_the_environment() -> None:
     def pod(namespace: str) -> dict[str, Any]:
         container = {"resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}
         return {"metadata": {"namespace": namespace}, "spec": {"containers": [container]}}

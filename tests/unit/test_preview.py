@@ -31,7 +31,7 @@ def test_no_change_is_one_line() -> None:
     assert refusals(recorded("no-change")) == []
 
 
-def test_a_topic_is_told_property_by_property() -> None:
+def test_a_topics_change_is_shown_property_by_property() -> None:
     assert told("topic-changed").splitlines()[2:] == [
         "### Preview of `dev`: 1 to update, 33 unchanged",
         "",
@@ -52,7 +52,7 @@ def test_a_first_creation_is_folded() -> None:
     assert "- `apiVersion`" not in text
 
 
-def test_settings_that_are_refused_are_told_as_they_are() -> None:
+def test_refused_settings_are_shown_as_written() -> None:
     text = told("memory-too-small")
     assert refusals(recorded("memory-too-small")) == ["the engine failed"]
     assert "a TaskManager of 600 MiB is too small for Flink" in text
@@ -86,7 +86,7 @@ def test_the_same_is_refused_where_the_stack_protects_data() -> None:
     assert "it is protected: keep it, or first apply `dataProtection: false`" in comment(preview, "dev")
 
 
-def test_what_the_state_protects_is_refused() -> None:
+def test_deleting_protected_resources_is_refused() -> None:
     preview = recorded("protected-topic-removed")
     assert preview.result == "failed"
     assert refusals(preview) == ["1 deletion or replacement of protected data"]
@@ -126,7 +126,7 @@ def test_an_unmarked_secret_is_masked_by_its_name() -> None:
     assert "not-to-be-shown" not in told("policy-violation")
 
 
-def test_a_drift_is_told_as_one() -> None:
+def test_a_drift_is_reported_as_drift() -> None:
     preview = recorded("drift")
     text = comment(preview, "dev", what="Drift")
     assert "### Drift of `dev`: 1 drifted, 34 unchanged" in text
@@ -142,7 +142,7 @@ def test_an_engine_that_was_killed_is_no_success() -> None:
     assert refusals(parse([])) == ["the engine failed"]
 
 
-def test_a_preview_too_large_for_a_comment_says_what_is_missing() -> None:
+def test_a_preview_too_large_for_a_comment_names_what_it_leaves_out() -> None:
     urn = "urn:pulumi:dev::streaming-platform::pulumi-python:dynamic/kafka:Topic::orders-{}"
     made = [
         Step(op="create", urn=urn.format(n), type="pulumi-python:dynamic/kafka:Topic", new={"topic": "x" * 200})
@@ -221,7 +221,7 @@ def test_secrets_are_masked_wherever_they_stand(properties: dict[str, object]) -
     assert MASK in text
 
 
-def test_what_only_looks_like_a_secret_from_afar_is_shown() -> None:
+def test_texts_that_resemble_secrets_are_shown() -> None:
     shown = {
         "data": {"a.yaml": "fs.s3a.aws.credentials.provider: com.amazonaws.WebIdentity\nkind: SecretStore\n"},
         "secret": "claims-keys",

@@ -47,7 +47,7 @@ def test_the_schema_in_the_repository_is_current() -> None:
     assert (ROOT / "provider" / "schema.json").read_text(encoding="utf-8") == schema(), "run: make generate"
 
 
-def test_the_schema_has_every_setting_with_what_it_means() -> None:
+def test_the_schema_has_every_setting_with_its_meaning() -> None:
     document = json.loads(schema())
     resources = {token.rpartition(":")[2]: each for token, each in document["resources"].items()}
     assert resources.keys() == {"Topic", "FlinkCluster", "RunningJob"} == TAKES.keys()
@@ -82,7 +82,7 @@ def test_another_name_and_other_credentials_are_used() -> None:
     assert made.inputs["connection"]["statefulSet"] == "other"
 
 
-def test_a_flink_cluster_is_what_the_library_makes_of_the_same_settings() -> None:
+def test_the_provider_makes_the_same_flink_cluster_as_the_library() -> None:
     given = construct("FlinkCluster", {**CLUSTER, "zookeeper": "zookeeper:2181", "accessMode": "ReadWriteMany"})
     settings = {key: value for key, value in CLUSTER.items() if key not in ("namespace", "image")}
     same = building.flink("orders", protect=True, **json.loads(json.dumps(settings).replace(".0", "")))
@@ -104,7 +104,7 @@ def test_the_policies_judge_a_flink_cluster_as_they_do_that_of_a_stack() -> None
     assert {finding.rule for finding in judge(of, configured("dev"))} == {"flink-logs-shipped"}
 
 
-def test_a_component_tells_what_it_made() -> None:
+def test_a_component_has_outputs_that_name_its_resources() -> None:
     recording = construct("FlinkCluster", CLUSTER)
     (urn,) = [each.urn for each in recording.all("FlinkCluster") if each.type == "streaming:index:FlinkCluster"]
     assert recording.outputs[urn] == {
@@ -117,7 +117,7 @@ def test_a_component_tells_what_it_made() -> None:
     assert re.fullmatch(THIS_STACK, job.inputs["credentials"])
 
 
-def test_the_example_in_yaml_is_what_the_provider_takes() -> None:
+def test_the_example_in_yaml_is_accepted_by_the_provider() -> None:
     document = read_file(ROOT / "examples" / "yaml" / "Pulumi.yaml")
     given = {"${image}": "registry.example/jobs/orders:1.0", "${adminPort}": 19092.0}
     kinds: list[str] = []
@@ -141,7 +141,7 @@ def test_the_example_in_yaml_is_what_the_provider_takes() -> None:
         ("FlinkCluster", {**CLUSTER, "namespace": "Dev"}, "namespace: "),
     ],
 )
-def test_what_the_models_refuse_is_told_by_the_key_without_a_traceback(
+def test_refusals_of_the_models_name_the_key_without_a_traceback(
     kind: str, inputs: Mapping[str, Any], text: str
 ) -> None:
     with pytest.raises(InputPropertiesError) as caught:
@@ -151,7 +151,7 @@ def test_what_the_models_refuse_is_told_by_the_key_without_a_traceback(
     assert created_before(caught.value) == []
 
 
-def test_what_the_component_refuses_has_no_traceback_either() -> None:
+def test_refusals_of_a_component_have_no_traceback() -> None:
     with pytest.raises(InputPropertiesError, match="46 characters; at most 45 fit") as caught:
         construct("FlinkCluster", CLUSTER, "a" * 46)
     assert caught.value.errors

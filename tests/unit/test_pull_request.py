@@ -256,7 +256,7 @@ def test_a_comment_names_its_commit_and_says_when_there_was_no_preview(
     assert ("no changes" if text else "it did not run") in made["body"]
 
 
-def test_a_token_without_rights_is_told_with_the_remedy(comments: tuple[list[dict[str, Any]], str]) -> None:
+def test_a_token_without_rights_is_reported_with_the_remedy(comments: tuple[list[dict[str, Any]], str]) -> None:
     pull_request = PullRequest(repository="team/platform", number=7, token="other", api=comments[1])
     with pytest.raises(LocalError, match=r"403 .*: the job needs `permissions: pull-requests: write`"):
         pull_request.put("dev", "text")
@@ -269,7 +269,7 @@ def _pulumi(tmp_path: Path, script: str) -> dict[str, str]:
     return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
 
-def test_an_engine_that_fails_before_its_first_event_is_told_by_what_it_printed(tmp_path: Path) -> None:
+def test_an_engine_that_fails_before_its_first_event_is_reported_with_its_output(tmp_path: Path) -> None:
     found = engine.look(engine.PREVIEW, "dev", [], _pulumi(tmp_path, "echo error: incorrect passphrase >&2; exit 255"))
     assert (found.result, found.errors) == ("failed", ("error: incorrect passphrase",))
 

@@ -106,7 +106,7 @@ def test_old_state_finds_the_provider_by_its_name() -> None:
         (Cluster(*UP, said=UnreachableError("gone")), Job(runs=False, reason="no JobManager is ready")),
     ],
 )
-def test_what_is_said_of_a_job(cluster: Cluster, job: Job) -> None:
+def test_descriptions_of_jobs(cluster: Cluster, job: Job) -> None:
     assert look(cluster, "claims") == job
 
 
@@ -139,7 +139,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_job_that_does_not_run_is_a_difference_and_is_told(
+def test_a_job_that_does_not_run_is_a_difference_and_is_reported(
     provider: RunningJobProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(running, "look", Mock(return_value=Job(runs=True)))

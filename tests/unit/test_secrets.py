@@ -195,7 +195,7 @@ def test_a_secret_is_known_by_its_looks(secret: str) -> None:
         "client-certificate-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUNmM2E5MDEyMzQ1",
     ],
 )
-def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
+def test_texts_without_secrets_are_unchanged(text: str) -> None:
     assert masked(text) == text
 
 
@@ -233,7 +233,7 @@ def test_an_option_that_is_followed_by_another_one_has_no_value() -> None:
     assert mask({"args": ["--use-password", "--verbose", "loud"]}) == {"args": ["--use-password", "--verbose", "loud"]}
 
 
-def test_what_is_found_is_told_by_its_name_only() -> None:
+def test_findings_show_only_the_name_of_a_secret() -> None:
     assert told("a", "db.user=x\ndb.password=hunter2x\nAKIAIOSFODNN7EXAMPLE") == ["db.password", "a key"]
     assert told("DB_PASS", "hunter2x") == ["DB_PASS"]
     assert shown("s3.secret-key", "hunter2x") == repr(MASK)

@@ -459,7 +459,7 @@ def test_bad_input_is_named_with_key_value_bound_and_remedy(case: str) -> None:
     assert [word for word in words if word not in message] == [], message
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     message = refusal(zookeeper={"members": 2}, kafka={"brokers": 0}, image={})
     assert [line.partition(": ")[0] for line in message.splitlines()] == [
         "streaming-platform:zookeeper.members",
@@ -571,7 +571,7 @@ def test_the_engine_hands_over_structures_and_booleans_as_json() -> None:
     assert loaded.kubeconfig.get_secret_value() == "{}"
 
 
-def test_what_only_this_platform_knows_goes_over_what_the_engine_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_this_platform_override_those_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     config = {"kind": "environment", "environment": "dev", "kafka": '{"brokers": 1, "memoryMib": 1024}'}
     over = {"stack": {"kafka": {"adminPort": 20092}, "dataProtection": False}, "other": {"kafka": {"brokers": 9}}}
     monkeypatch.setenv(settings.OVERLAY, json.dumps(over))
@@ -607,7 +607,9 @@ def test_the_program_refuses_words_that_the_engine_has_changed(tmp_path: Path, m
             assert isinstance(loaded_with(config, secrets=[]), EnvironmentSettings)
 
 
-def test_a_stack_whose_file_is_gone_is_told_how_to_get_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_stack_file_is_reported_with_the_command_that_restores_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settings, "ROOT", tmp_path)
     with pytest.raises(SettingsError, match=r"Pulumi\.stack\.yaml is not there.*`git checkout -- stacks/Pulumi\.stack"):
         contextvars.copy_context().run(lambda: (set_all_config({}, []), load()))
@@ -620,7 +622,7 @@ def test_a_kubeconfig_that_is_not_encrypted_is_refused_without_showing_it() -> N
     assert "abc" not in str(caught.value)
 
 
-def test_an_images_name_follows_from_what_is_in_it() -> None:
+def test_an_images_name_follows_from_its_content() -> None:
     def image(**changes: Any) -> str:
         given: dict[str, Any] = {"registry": None, "cluster": "claims", "flink": "flink:2", "jar": b"1", **changes}
         return settings.job_image(**given)
@@ -652,7 +654,7 @@ def test_an_image_is_taken_as_given_or_built_from_the_jar(tmp_path: Path, monkey
         settings.flink_image(loaded, "missing")
 
 
-def test_a_key_that_stands_twice_is_refused_where_it_does(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.dev.yaml"
     path.write_text(
         "config:\n  streaming-platform:kind: environment\n  streaming-platform:environment: dev\n"

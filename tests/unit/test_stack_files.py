@@ -40,7 +40,7 @@ def test_every_environment_of_the_stack_files_has_its_namespace() -> None:
 
 
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
-def test_what_an_environment_asks_for_at_most_fits_into_its_quota(stack: str) -> None:
+def test_an_environment_at_its_maximum_fits_into_its_quota(stack: str) -> None:
     cluster, loaded = load_file(STACKS / "Pulumi.cluster.yaml"), load_file(STACKS / f"Pulumi.{stack}.yaml")
     assert isinstance(cluster, ClusterSettings)
     assert isinstance(loaded, EnvironmentSettings)

@@ -146,7 +146,7 @@ def test_topics_come_after_kafka_and_flink_after_both(dev: Recording) -> None:
         assert {*(topic.urn for topic in topics), *stateful_sets.values()} <= set(flink.depends_on), flink.name
 
 
-def test_what_holds_data_is_touched_only_after_it_was_looked_at(dev: Recording) -> None:
+def test_resources_with_data_are_changed_only_after_they_were_checked(dev: Recording) -> None:
     looked = dev.one("Continuity", "continuity")
     for component in (*dev.all("ZooKeeperEnsemble"), *dev.all("KafkaCluster")):
         assert looked.urn in component.depends_on, component.name
@@ -172,13 +172,13 @@ def test_topics_that_only_time_bounds_are_named(monkeypatch: pytest.MonkeyPatch)
     assert len(said) == 1
 
 
-def test_a_topic_is_told_how_to_reach_the_brokers_but_no_secret(dev: Recording) -> None:
+def test_a_topic_knows_how_to_reach_the_brokers_and_no_secret(dev: Recording) -> None:
     inputs = dev.all("Topic")[0].inputs
     assert inputs["connection"]["credentials"] == "stack:organization/streaming-platform/cluster"
     assert KUBECONFIG not in str(inputs)
 
 
-def test_outputs_say_what_there_is_and_where(dev: Recording) -> None:
+def test_outputs_name_the_resources_and_their_addresses(dev: Recording) -> None:
     assert outputs(dev) == {
         "namespace": "dev",
         "zookeeper": "zookeeper:2181",

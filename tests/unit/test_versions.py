@@ -143,7 +143,7 @@ def test_each_version_that_files_repeat_is_compared() -> None:
     assert set(literals((ROOT / "versions.py").read_text(encoding="utf-8")).values()) - compared == set()
 
 
-def test_another_version_is_told_by_file_and_line() -> None:
+def test_another_version_is_reported_with_file_and_line() -> None:
     said = Said(r"<flink\.version>(.+)<", ("2.3.0",))
     assert list(said.wrong("jobs/pom.xml", "<a>\n  <flink.version>2.3.0</flink.version>\n")) == []
     (told,) = said.wrong("jobs/pom.xml", "<a>\n  <flink.version>2.2.0</flink.version>\n")

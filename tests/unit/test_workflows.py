@@ -107,7 +107,7 @@ def test_the_main_branch_is_tested_with_all_that_there_is() -> None:
     assert "secrets." not in str(job)
 
 
-def test_what_others_left_on_a_runner_is_not_run_beside_secrets() -> None:
+def test_leftovers_of_other_jobs_on_a_runner_do_not_run_beside_secrets() -> None:
     secret = {name: job for name, job in jobs() if "secrets." in str(job)}
     assert secret.keys() == {"drift.drift", "preview.preview"}
     own = [step(job, OWN) for job in secret.values()]
@@ -264,7 +264,7 @@ def test_a_change_is_judged_by_the_rules_that_it_is_to_go_into(runner: Mapping[s
     assert "Preview of `ops`" in (runner["temp"] / "comment.md").read_text()
 
 
-def test_what_is_built_for_a_change_is_built_without_secrets() -> None:
+def test_a_changes_artifacts_are_built_without_secrets() -> None:
     job = workflow("preview")["jobs"]["preview"]
     assert "secrets." not in str({**job, "steps": []})
     steps = [each for each in job["steps"] if "secrets." in str(each)]

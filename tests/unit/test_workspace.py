@@ -94,9 +94,7 @@ def test_only_the_stack_cluster_gets_the_administrators_kubeconfig(work: Workspa
     assert work.environment(STACK)["KUBECONFIG"] == "/dev/null"
 
 
-def test_what_make_env_has_set_for_one_platform_does_not_hold_for_another(
-    work: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_of_make_env_hold_for_one_platform_only(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", OVERLAY)
     exported = _exported(work, monkeypatch)
     for name in names:
@@ -129,7 +127,7 @@ def test_a_stack_is_made_when_the_backend_has_none_and_the_checkout_stays_as_it_
     assert pulumi.stack_file(STACK).read_text() == FILE
 
 
-def test_a_salt_goes_with_its_backend(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_salt_belongs_to_its_backend(work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "stacks" / f"Pulumi.{STACK}.yaml"
     file.write_text(FILE + SALT)
     assert work.prepare(STACK).read_text() == FILE
@@ -161,7 +159,7 @@ def test_a_stack_file_that_is_gone_is_named_with_the_way_back(work: Workspace, t
     )
 
 
-def test_what_make_env_prints_can_be_evaluated(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_make_env_can_be_evaluated(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "workspace", Mock(return_value=work))
     for line in platform.export_lines(Target("local", "")):
         assert shlex.split(line)[0] == "export"

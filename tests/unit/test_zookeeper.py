@@ -35,7 +35,7 @@ def test_peers_find_each_other_before_they_are_ready() -> None:
     assert stateful_set["podManagementPolicy"] == "Parallel"
 
 
-def test_ready_is_who_has_a_quorum_and_alive_is_who_answers() -> None:
+def test_readiness_needs_a_quorum_and_liveness_only_an_answer() -> None:
     ((_, container),) = building.zookeeper().containers()
     ready, alive = (container[probe]["exec"]["command"][-1] for probe in ("readinessProbe", "livenessProbe"))
     assert "printf srvr" in ready
