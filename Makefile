@@ -67,11 +67,12 @@ check: dev ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
 .PHONY: generate
-generate: .venv ## write what the code determines: stacks/schema.json, provider/schema.json, docs/settings.md, docs/policies.md
+generate: .venv ## write what the code and the figures determine: both schemas, settings.md, policies.md, tables of measurements
 	@for each in stacks.settings:stacks/schema.json provider.host:provider/schema.json stacks.reference:docs/settings.md \
 	  policies.docs:docs/policies.md; do \
 	  .venv/bin/python -m "$${each%%:*}" >"$${each#*:}.new" && mv "$${each#*:}.new" "$${each#*:}" || \
 	    { rm -f "$${each#*:}.new"; exit 1; }; done
+	@.venv/bin/python -m bench.tables
 
 bench-autoscaling: dev ## a load step: how TaskManagers come, are used, and leave again (20 min)
 	@.venv/bin/python -m bench.autoscaling --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)

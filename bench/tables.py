@@ -108,6 +108,10 @@ def _row(run: _Rescale, event: str, figure: str) -> list[str] | None:
     measured = {setting: run.seconds(setting, event, figure) for setting in _HEADINGS}
     if not any(measured.values()):
         return None
+    if figure == "latency at return" and all(
+        seconds in ([], run.seconds(setting, event, "latency")) for setting, seconds in measured.items()
+    ):
+        return None  # the return was no worse than the loss
     ratio = ""
     if measured["stock"] and measured["ours"]:
         ratio = f"{spread(measured['ours']).median / spread(measured['stock']).median:.0%}".replace("%", " %")

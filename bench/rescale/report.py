@@ -12,7 +12,7 @@ FIGURES: Mapping[str, Callable[[Repetition], int | None]] = {
     "gap": lambda r: r.figures.gap_millis,
     "latency": lambda r: r.figures.latency_millis,
     # When a process that was lost comes back, the job rescales once more.
-    "... at its return": lambda r: r.whole.latency_millis if r.whole != r.figures else None,
+    "latency at return": lambda r: r.whole.latency_millis if r.whole != r.figures else None,
     "ready to used": lambda r: r.used_millis,
     "new leader": lambda r: r.leader_millis,
 }
