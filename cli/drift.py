@@ -59,7 +59,7 @@ class Foreign:
     command: str  # takes it away
 
     def __str__(self) -> str:
-        return f"{self.where} {self.path} (added by {self.manager}); take it away: {self.command}"
+        return f"{self.where} {self.path} (added by {self.manager}); remove it: {self.command}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def dry_run(settings: LoggingSettings, files: LogFiles, place: Path, image: str 
     if image:
         engine = shutil.which("docker") or shutil.which("podman")
         if engine is None:
-            raise LocalError("neither docker nor podman is on PATH, and one of them has to run the image")
+            raise LocalError("neither docker nor podman is on PATH: install one of them to run the image")
         words = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
         place.chmod(0o777)  # the image's user is another one
         command = [engine, "run", "--rm", "-v", f"{place}:{place}", *words, image, *command]
@@ -60,14 +60,14 @@ def main() -> int:
     try:
         settings = load_file(stack_file(arguments.stack))
         if not isinstance(settings, EnvironmentSettings) or settings.logging.agent != "fluentd":
-            raise LocalError(f"{arguments.stack}: its settings do not have logs shipped by fluentd")
+            raise LocalError(f"{arguments.stack}: its settings do not ship logs by fluentd")
         with tempfile.TemporaryDirectory() as place:
             files = LogFiles(volume="log", directory=LOG_DIR, gcs=("*.gc",))
             dry_run(settings.logging, files, Path(place), arguments.image)
     except (LocalError, SettingsError) as error:
         print(f"fluentd: {error}", file=sys.stderr)
         return 1
-    say(f"{arguments.stack}: fluentd takes its configuration")
+    say(f"{arguments.stack}: fluentd accepts its configuration")
     return 0
 
 

@@ -133,7 +133,7 @@ def of_pod(at: Kube, part: str, pod: Mapping[str, Any]) -> Fault | None:
     if scheduled.get("reason") == "Unschedulable":
         why = str(scheduled.get("message", "")).split(" preemption:")[0].strip().rstrip(".")
         return Fault(
-            part=part, where=name, reason="Unschedulable", text=f"no node takes pod {name}: {why}", command=describe
+            part=part, where=name, reason="Unschedulable", text=f"pod {name} fits no node: {why}", command=describe
         )
     if field(conditions.get("Ready", {}), "status") == "True":
         return None

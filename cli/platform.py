@@ -63,7 +63,7 @@ def alone(target: Target, command: str) -> Generator[None]:
     path = state(f".{target.state.name}.lock")  # beside the platform's directory, which `down` may delete
 
     def waiting(other: str) -> None:
-        say(f"  {command}: waits for the end of {other}, which works on the same platform")
+        say(f"  {command}: waiting for {other} on the same platform to end")
 
     with lock(path, f"{command} (process {os.getpid()})", waiting):
         yield
@@ -104,7 +104,7 @@ def workspace(target: Target) -> Workspace:
         overlay = _overlay({"server": server, "context": target.context})
     else:
         if not (place / "octet").exists():
-            raise LocalError(f"there is no local cluster {target.name}: make up{target.words} makes one")
+            raise LocalError(f"there is no local cluster {target.name}: make up{target.words} creates it")
         at = lifecycle.layout(target.name, directory)
         kubeconfig = lifecycle.kubeconfig(at)
         overlay = _overlay({"server": at.server, "context": at.context}, at)
@@ -175,7 +175,7 @@ def apply(target: Target) -> bool:
         except LocalError as error:
             if not _reset_or_tell(target, work, stack):
                 raise
-            say(f"  {error}\n  trying again, as what was set back may be the reason")
+            say(f"  {error}\n  trying again, as the changes that were undone may be the reason")
             work.up(stack, _watch(work, stack))
             changed = True
         changed |= _reset(target, work, stack)
@@ -185,7 +185,7 @@ def apply(target: Target) -> bool:
 def _hint() -> None:
     """Print the environments of the stack `cluster` that no stack uses."""
     for name in without_stack():
-        say(f"  environment {name}: no stack puts anything there yet; stacks/Pulumi.{name}.yaml makes one")
+        say(f"  environment {name}: no stack uses it yet; add stacks/Pulumi.{name}.yaml")
 
 
 def _watch(work: Workspace, stack: str) -> Watch | None:
@@ -220,9 +220,8 @@ def _reset(target: Target, work: Workspace, stack: str) -> bool:
         ask, found = drift(target, work, stack)
     if found.lost_claims:
         raise LocalError(
-            f"{', '.join(found.lost_claims)}: deleted beside Pulumi, and its data with it. No empty one is made "
-            f"in its place unasked: make refresh{target.words} STACK={stack} takes note, and make up{target.words} "
-            "then makes one"
+            f"{', '.join(found.lost_claims)}: deleted outside of Pulumi, with its data. An empty one is not created "
+            f"without being asked for: run make refresh{target.words} STACK={stack}, then make up{target.words}"
         )
     for name in found.missing:
         say(f"    recreated, as it had been deleted: {name}")
@@ -269,7 +268,7 @@ def down(target: Target, data: str) -> None:
     left = lifecycle.leftovers(target.name)
     if left:
         raise LocalError(
-            f"still on this machine after taking {target.name} down: {', '.join(left)}. "
+            f"still on this machine after make down of {target.name}: {', '.join(left)}. "
             f"Run make down{target.words} again"
         )
     if data == "delete":
@@ -278,7 +277,7 @@ def down(target: Target, data: str) -> None:
         say(f"  {target.name} is down; its volumes, keys and Pulumi state are kept in {directory}")
         say(f"  make up{target.words} brings it back; make down{target.words} DATA=delete deletes them")
     else:
-        say(f"  {target.name} is not there: nothing to do")
+        say(f"  {target.name} does not exist: nothing to do")
 
 
 def deployer_kubeconfig(target: Target, stack: str) -> Path:

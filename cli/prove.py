@@ -87,7 +87,7 @@ def prove(target: Target) -> None:
         raise LocalError(
             f"the proof failed: {text}\nlook at: kubectl -n {at.namespace} logs deploy/{CLUSTER}-taskmanager"
         )
-    say(f"  proof: each id came exactly once: {text}")
+    say(f"  proof: each id arrived exactly once: {text}")
 
 
 def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
@@ -181,7 +181,7 @@ def reader(bootstrap: str, topics: Sequence[str]) -> Consumer:
     assigned: list[TopicPartition] = []
     for topic in topics:
         if topic not in known:
-            raise LocalError(f"there is no topic {topic}: make up makes it")
+            raise LocalError(f"there is no topic {topic}: make up creates it")
         for partition in known[topic].partitions:
             _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
             assigned.append(TopicPartition(topic, partition, end))

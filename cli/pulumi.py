@@ -138,7 +138,7 @@ class Workspace:
             environment = self.environment(stack)
             code = runs.run(words, state=self.state, stack=stack, environment=environment, started=started)
         if watch and watch.given_up:
-            raise LocalError(f"{stack} does not come up:\n{told(watch.given_up)}")
+            raise LocalError(f"{stack} does not start:\n{told(watch.given_up)}")
         if code != 0:
             raise LocalError(f"pulumi {command} of {stack} failed: the messages above say why. It can be run again")
 
@@ -170,11 +170,11 @@ class Workspace:
         if not pending:
             return
         names = sorted(f"{each['type']} {each['resource']['urn'].rsplit('::', 1)[-1]}" for each in pending)
-        warn(f"{stack}: interrupted before, and tried again where it is still asked for: {', '.join(names)}")
+        warn(f"{stack}: interrupted before, and repeated if still requested: {', '.join(names)}")
         there = {each["urn"] for each in state["deployment"]["resources"]}
         if changed := sorted({each["resource"]["urn"] for each in pending} & there):
             targets = [word for urn in changed for word in ("--target", urn)]
-            with step(f"{stack}: reading from the cluster what that changed"):
+            with step(f"{stack}: reading the interrupted changes from the cluster"):
                 self.capture("refresh", stack, "--yes", "--clear-pending-creates", *targets)
             state = self.exported(stack, in_the_clear=False)
         state["deployment"].pop("pending_operations", None)

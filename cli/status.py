@@ -27,13 +27,13 @@ def show(target: Target) -> None:
     say(f"    topics: {', '.join(sorted(settings.topics))}")
     _, found = drift(target, workspace(target), STACK)
     for name in found.lost_claims:
-        say(f"    deleted beside Pulumi, and its data with it: {name}")
+        say(f"    deleted outside of Pulumi, with its data: {name}")
     for change in (*found.changes, *(f"{name} is gone" for name in found.missing)):
-        say(f"    changed beside Pulumi: {change}; make up{target.words} resets it")
+        say(f"    changed outside of Pulumi: {change}; make up{target.words} resets it")
     for each in found.foreign:
-        say(f"    added beside Pulumi: {each}")
+        say(f"    added outside of Pulumi: {each}")
     if faults := health.faults(at, settings):
-        raise LocalError(f"not all runs that should:\n{told(faults)}")
+        raise LocalError(f"not everything runs that should:\n{told(faults)}")
     if lost:
         raise LocalError(f"processes outlive their pods, and may write to the same volumes: {'; '.join(lost)}")
     first = next(iter(settings.flink.clusters), None)

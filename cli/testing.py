@@ -18,10 +18,12 @@ def run_tests(target: Target, level: str) -> int:
     a run that was killed before nor from this one.
     """
     if level and level not in LEVELS:
-        raise LocalError(f"LEVEL={level}: there is no such level; there are {', '.join(LEVELS)}")
+        raise LocalError(f"LEVEL={level}: no such level; use one of {', '.join(LEVELS)}")
     needs_cluster = level in ("", "integration")
     paths = [f"tests/{level}"] if level else [f"tests/{name}" for name in LEVELS]
-    with lock(state(f".{target.name}.tests.lock"), "make test", lambda other: say(f"  waits for another {other}")):
+    with lock(
+        state(f".{target.name}.tests.lock"), "make test", lambda other: say(f"  waiting for another {other} to end")
+    ):
         if needs_cluster:
             lifecycle.check_machine()
             _take_down(target)

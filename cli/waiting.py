@@ -70,7 +70,7 @@ def until_it_runs(at: Kube, settings: EnvironmentSettings, limit_seconds: float 
             if given_up := patience.given_up(faults, now):
                 raise LocalError(told(given_up))
             if faults and now > deadline:
-                raise LocalError(f"not up within {limit:.0f} s:\n{told(faults)}")
+                raise LocalError(f"not ready within {limit:.0f} s:\n{told(faults)}")
             time.sleep(_LOOK_SECONDS)
 
 

@@ -55,7 +55,7 @@ def watching(watch: Watch) -> Generator[Callable[["subprocess.Popen[bytes]"], No
             except LocalError:
                 continue  # the API server is busy or not there yet: Pulumi says so
             if watch.given_up and children:
-                say("    interrupting Pulumi, which would wait on")
+                say("    interrupting Pulumi, which would keep waiting")
                 children[0].send_signal(signal.SIGINT)
                 return
 

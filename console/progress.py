@@ -84,7 +84,7 @@ def run(
     except FileNotFoundError:
         raise LocalError(f"{words[0]}: not found on PATH") from None
     except subprocess.TimeoutExpired:
-        raise LocalError(f"{shlex.join(words)}: no end after {timeout:.0f} s") from None
+        raise LocalError(f"{shlex.join(words)}: did not end within {timeout:.0f} s") from None
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as out:

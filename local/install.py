@@ -110,7 +110,7 @@ def _get(tool: Tool, into: Path) -> str:
         tool.build(into)
     missing = [program for program in tool.programs if not (into / program).exists()]
     if missing:
-        raise LocalError(f"{label}: the build made no {', '.join(missing)}")
+        raise LocalError(f"{label}: the build produced no {', '.join(missing)}")
     return "built from its Go module"
 
 

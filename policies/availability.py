@@ -150,7 +150,7 @@ def _budget(pods: _Replicated, _: Bounds) -> Iterator[str]:
         if allowed < 1:
             yield f"{budget.where} with {given} allows no eviction of {count} pods: the node can never be drained"
         elif allowed >= count > 1:
-            yield f"{budget.where} with {given} allows all {count} pods to go at a time"
+            yield f"{budget.where} with {given} allows all {count} pods to be evicted at once"
 
 
 BUDGET = rule(

@@ -137,7 +137,7 @@ def _rocksdb(process: FlinkProcess, _: Bounds) -> Iterator[str]:
         yield f"{memory}.managed is {configuration[f'{memory}.managed']}"
     for key in (f"{memory}.fixed-per-slot", f"{memory}.fixed-per-tm"):
         if key in configuration:
-            yield f"{key} is {configuration[key]}, which is no part of the process size"
+            yield f"{key} is {configuration[key]}, which is not part of the process size"
     options = process.memory_options
     if isinstance(options, TaskManagerOptions):
         managed = options.managed_mib if options.managed_mib is not None else options.managed_fraction

@@ -117,9 +117,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         said: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PolicyConfigError(f"{path}: is no JSON: {error}: correct it") from None
+        raise PolicyConfigError(f"{path}: is not JSON: {error}: correct it") from None
     if not isinstance(said, dict):
-        raise PolicyConfigError(f"{path}: is no mapping of rules: write the ids of rules, with a level or bounds")
+        raise PolicyConfigError(f"{path}: is not a mapping of rules: write the ids of rules, with a level or bounds")
     return cast("dict[str, Any]", said)
 
 

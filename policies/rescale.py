@@ -92,7 +92,7 @@ def _restarts(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
     options = cluster.configuration
     strategy = options.get("restart-strategy.type", options.get("restart-strategy", "")).lower()
     if strategy in ("none", "off", "disable"):
-        yield f"restart-strategy.type is {strategy!r}: the first TaskManager that leaves ends the job"
+        yield f"restart-strategy.type is {strategy!r}: the first TaskManager that stops ends the job"
     elif strategy in ("fixed-delay", "fixeddelay"):
         attempts = whole(_ATTEMPTS, options.get(_ATTEMPTS, "1"))
         if attempts < _ENDLESS:

@@ -141,7 +141,7 @@ class FlinkCluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = read(FlinkClusterInputs, args)
         if not STATE_RECORD.is_file():
-            raise ValueError(f"{STATE_RECORD} is not there, which every Flink cluster needs: build it with `make jars`")
+            raise ValueError(f"{STATE_RECORD} does not exist; every Flink cluster needs it: build it with `make jars`")
         super().__init__(f"{PACKAGE}:index:FlinkCluster", name, dict(args), opts)
         made = cluster.FlinkCluster(
             name,

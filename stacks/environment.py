@@ -89,7 +89,7 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
     topics = _topics(settings, connection, kafka)
     if unbounded := [name for name, topic in settings.topics.items() if topic.kept.grows]:
         pulumi.log.warn(
-            f"time alone bounds what these topics keep, and not the disk: {', '.join(unbounded)}. Give them "
+            f"these topics are bounded by time alone, not by size: {', '.join(unbounded)}. Give them "
             "retention.bytes and segment.bytes (docs/runbook.md, A full disk)"
         )
     sidecars = {

@@ -107,8 +107,8 @@ class EnvironmentSettings(Section):
             if other := collision(name, self.topics):
                 raise SectionError(
                     f"kafka.topics.{name}",
-                    f"topic {other} has the same name to Kafka, which takes dots for underscores in its metrics: "
-                    "choose another name for one of them",
+                    f"topic {other} has the same name in Kafka's metrics, which replace dots by underscores: choose "
+                    "another name for one of them",
                 )
         kept = {name: topic.kept for name, topic in self.topics.items()}
         kafka = self.kafka

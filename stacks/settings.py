@@ -126,7 +126,7 @@ def load() -> Settings:
     if file.exists():
         load_file(file, over)  # the engine hands over what it made of the words there: what was written is seen here
     elif not any(key.startswith(_PREFIX) for key in config):
-        raise SettingsError(f"{file} is not there, and the stack {stack} has no other settings: {how_back(file)}")
+        raise SettingsError(f"{file} does not exist, and the stack {stack} has no other settings: {how_back(file)}")
     kubeconfig = f"{_PREFIX}kubeconfig"
     if kubeconfig in config and not is_config_secret(kubeconfig):
         raise SettingsError(f"{kubeconfig}: is not encrypted: set it with `pulumi config set --secret kubeconfig`")
@@ -164,7 +164,7 @@ def state_record() -> bytes:
     """The jar that finds and records what a Flink job goes on from. Raises SettingsError if it is not built."""
     if not STATE_RECORD.is_file():
         raise SettingsError(
-            f"{STATE_RECORD.relative_to(ROOT)} is not there, which every Flink cluster needs: build it with "
+            f"{STATE_RECORD.relative_to(ROOT)} does not exist; every Flink cluster needs it: build it with "
             "`make jars` (Java 17 and Maven)"
         )
     return STATE_RECORD.read_bytes()

@@ -113,7 +113,7 @@ def _unreadable(scene: Scene, ledger: Ledger) -> None:
 
 
 def _missing(scene: Scene, ledger: Ledger) -> None:
-    """A state to start from that is not there, and a version whose main method fails: both say so, and lose nothing."""
+    """A missing state to start from, and a version whose main method fails: both are reported, and nothing is lost."""
     ledger.send(_RECORDS)
     root = scene.settings["s3"]["path"] if scene.on_s3 else f"file://{DATA_DIR}"
     nowhere = f"{root}/savepoints/savepoint-none"

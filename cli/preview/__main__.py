@@ -118,7 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
             environment = {**engine.SALT_OF_STATE, **_with_tools(ensure_tools(client_tools())[0])}
             if more := preflight.check(arguments.stack, environment):
                 say(f"::warning title=Secrets of others::{more}" if os.environ.get("GITHUB_ACTIONS") else more)
-            say(f"{arguments.stack}: all that its preview needs is there")
+            say(f"{arguments.stack}: nothing is missing for its preview")
         case "post":
             from cli.preview import github
 

@@ -97,7 +97,8 @@ def comment(preview: Preview, stack: str, limit: int | None = LIMIT, what: str =
 
 def failed(stack: str) -> str:
     """Return the comment for a preview that could not run."""
-    return f"{marker(stack)}\n\n### Preview of {code(stack)}: it did not run\n\nThe check says what it lacked.\n"
+    title = f"### Preview of {code(stack)}: it did not run"
+    return f"{marker(stack)}\n\n{title}\n\nThe output of the check says what is missing.\n"
 
 
 def summary(preview: Preview) -> str:

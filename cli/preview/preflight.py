@@ -41,8 +41,8 @@ def opens_more(stack: str, settings: ClusterSettings | EnvironmentSettings) -> s
     if isinstance(settings, ClusterSettings) or settings.kubeconfig is not None:
         return ""
     return (
-        f"a preview of {stack} reads the outputs of {settings.cluster_stack}, and so holds what opens the kubeconfigs "
-        "of all environments. Where who proposes a change must not have these, give the environment the setting "
+        f"a preview of {stack} reads the outputs of {settings.cluster_stack}, and so can open the kubeconfigs of all "
+        "environments. If the authors of pull requests must not have these, give the environment the setting "
         "`kubeconfig`, and a passphrase or key of its own"
     )
 

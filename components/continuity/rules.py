@@ -155,9 +155,9 @@ def _members_problem(before: int, after: int) -> str | None:
         return None
     return (
         f"ZooKeeper has {before} members, and cannot become {after} while it holds data: {after // 2 + 1} of {after} "
-        f"could agree without those who know what was agreed on before, and Flink's jobs would lose their state. Keep "
-        f"zookeeper.members: {before}; another number takes a new ensemble: {_RUNBOOK}, Another number of ZooKeeper "
-        "members"
+        f"could agree without a member that knows what was agreed on before, and the ensemble would lose its data. "
+        f"Keep zookeeper.members: {before}; another number takes a new ensemble: {_RUNBOOK}, Another number of "
+        "ZooKeeper members"
     )
 
 
@@ -166,8 +166,8 @@ def _brokers_problem(before: int, after: int, holding: Mapping[int, Sequence[str
         kept = "1 or 2" if before < 3 else "3 or more"
         return (
             f"{before} to {after} brokers would change Kafka's controllers from {controllers(before)} to "
-            f"{controllers(after)}, and a static voter set does not change on data that is there: new voters could "
-            f"agree without those who know the topics. Keep kafka.brokers at {kept}, or make a new Kafka: {_RUNBOOK}, "
+            f"{controllers(after)}, and a static voter set cannot change while it holds data: new voters could agree "
+            f"without a voter that knows the topics. Keep kafka.brokers at {kept}, or create a new Kafka: {_RUNBOOK}, "
             "More brokers"
         )
     if after >= before:
@@ -175,14 +175,14 @@ def _brokers_problem(before: int, after: int, holding: Mapping[int, Sequence[str
     leaving = range(after, before)
     which = f"broker {after}" if len(leaving) == 1 else f"brokers {after} to {before - 1}"
     if holding is None:
-        return f"Kafka could not be asked whether topics lie on {which}, which would go with their data: run it again"
+        return f"Kafka could not be asked about topics on {which}, whose data would be lost: run it again"
     topics = sorted({topic for broker in leaving for topic in holding.get(broker, ())})
     if not topics:
         return None
     shown = ", ".join(topics[:5]) + (f" and {len(topics) - 5} more" if len(topics) > 5 else "")
     return (
-        f"topics lie on {which}, which would go with their data: {shown}. Move them with kafka-reassign-partitions.sh "
-        f"first ({_RUNBOOK}, Fewer brokers), or keep kafka.brokers: {before}"
+        f"there are topics on {which}, which would be lost with their data: {shown}. Move them with "
+        f"kafka-reassign-partitions.sh first ({_RUNBOOK}, Fewer brokers), or keep kafka.brokers: {before}"
     )
 
 

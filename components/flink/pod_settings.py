@@ -83,7 +83,7 @@ def _variable(given: Object) -> Object:
     if name in VARIABLES:
         raise SectionError("name", f"{name!r} is taken by the platform: {VARIABLES[name]}")
     if isinstance(value, str) and "\0" in value:
-        raise SectionError("value", f"of {name} has NUL in it, which ends every variable: leave it out")
+        raise SectionError("value", f"of {name} contains NUL, which would end it: remove it")
     if source is not None and value is not None:
         raise SectionError("value", f"of {name} is given beside valueFrom: give one of them")
     if isinstance(source, Mapping) and len(source) != 1:
@@ -167,7 +167,7 @@ class PodSettings(Section):
             for name, count in Counter(names).items():
                 if count > 1:
                     last = len(names) - 1 - names[::-1].index(name)
-                    raise SectionError(f"{key}.{last}.{named}", f"{name!r} stands {count} times: give it once")
+                    raise SectionError(f"{key}.{last}.{named}", f"{name!r} is listed {count} times: give it once")
         own = [str(each["name"]) for each in self.volumes]
         for index, mount in enumerate(self.volume_mounts):
             if mount["name"] not in (*own, *_IN_BOTH_ROLES):

@@ -258,8 +258,8 @@ class FlinkClusterSettings(Section):
         if self.job_manager.savepoint_on_stop and not workers.checkpoint_on_stop:
             raise SectionError(
                 "jobManager.savepointOnStop",
-                "true needs taskManagers.checkpointOnStop: TaskManagers that leave at once take the tasks away whose "
-                "state is being saved; set that to true, or leave this out",
+                "true needs taskManagers.checkpointOnStop: TaskManagers that stop at once end the tasks whose state "
+                "is being saved; set that to true, or leave this out",
             )
         try:
             flink_configuration(self.specification(namespace="any", cluster="any", zookeeper="any", data="/any"))
@@ -340,6 +340,6 @@ class FlinkSettings(Section):
                 if value is not None and value == one.argument(name):
                     raise SectionError(
                         f"clusters.{second}.arguments",
-                        f"{name} {value!r} is that of cluster {first}, too: {effect}; give each its own",
+                        f"{name} {value!r} is also that of cluster {first}: {effect}; give each its own",
                     )
         return self

@@ -135,8 +135,8 @@ def _refused(args: TopicArgs, different: Sequence[tuple[str, str, str]]) -> str:
 def _cannot_shrink(new: TopicArgs, has: int, known: int) -> str:
     others = f": some were added outside of Pulumi, the last update left {known}" if has != known else ""
     return (
-        f"{new.topic} has {has} partitions{others}. Kafka cannot take partitions away ({has} to {new.partitions}), and "
-        f"the topic is not deleted for it: set {has}, or make a new topic and move the records"
+        f"{new.topic} has {has} partitions{others}. Kafka cannot remove partitions ({has} to {new.partitions}), and "
+        f"the topic is not deleted for it: set {has}, or create a new topic and move the records"
     )
 
 

@@ -37,7 +37,7 @@ class DestinationSettings(Section):
     def _one(self) -> Self:
         if len(given := self._given()) != 1:
             known = ", ".join(type(self).model_fields)
-            raise ValueError(f"names {' and '.join(given) or 'no destination'}: give exactly one of {known}")
+            raise ValueError(f"has {' and '.join(given) or 'no destination'}: give exactly one of {known}")
         return self
 
     @property

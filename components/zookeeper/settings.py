@@ -18,7 +18,7 @@ def _odd(members: int) -> int:
 
 
 class ZooKeeperSettings(Section):
-    """The ZooKeeper ensemble, in which Flink keeps leaders and pointers to checkpoints."""
+    """The ZooKeeper ensemble, in which Flink's JobManagers elect their leader."""
 
     members: Annotated[int, Field(ge=1, le=7), AfterValidator(_odd)] = 3
     """Odd: an even number survives no more failures than the odd one below it."""

@@ -47,7 +47,7 @@ def _foreign(name: str) -> Image:
         else:
             return image
     raise LocalError(
-        f"image {name}: cannot be pulled ({reason}), and cannot be made here: those that can are {', '.join(FOLDERS)}. "
+        f"image {name}: cannot be pulled ({reason}), and cannot be built here: only these can: {', '.join(FOLDERS)}. "
         "For a job of your own, give a jar instead"
     )
 
@@ -78,7 +78,7 @@ def on_public(image_name: str, recipe: Path) -> Image:
     image = named(image_name, fingerprint(recipe))
     with store.lock():
         if not image.archive.exists():
-            with step(f"Image {image_name}: building it on what a registry has"):
+            with step(f"Image {image_name}: building it on the registry's image"):
                 store.build(image, recipe, base=None, files={}, pulls=True)
     return image
 

@@ -91,7 +91,7 @@ def _failure(container: str, user: str, volumes: list[str], line: str | list[str
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return f"no end after {SECONDS} s"
+        return f"did not end within {SECONDS} s"
     if done.returncode == 0:
         return None
     return " | ".join((done.stdout.strip() or done.stderr.strip()).splitlines()[-3:])

@@ -21,13 +21,13 @@ def lock() -> Generator[None]:
     Raises LocalError when not root, or when buildah can be neither found nor installed.
     """
     if os.geteuid() != 0:
-        raise LocalError("images can be made by root only: run this as root")
+        raise LocalError("images can be built by root only: run this as root")
     home().mkdir(parents=True, exist_ok=True)
     with (home() / "lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with step("Waiting for another run that makes images"):
+            with step("Waiting for another run that builds images"):
                 fcntl.flock(handle, fcntl.LOCK_EX)
         ensure_packages({"buildah": "buildah"})
         buildah("rm", "--all")

@@ -314,7 +314,7 @@ def _wait(at: Layout, condition: Callable[[], bool], what: str, programs: Sequen
                 for program in programs
                 if (at.logs / f"{program}.log").exists()
             )
-            raise LocalError(f"{what} did not come up within {READY_SECONDS} s\n{parts}\n{tails}")
+            raise LocalError(f"{what} was not ready within {READY_SECONDS} s\n{parts}\n{tails}")
         time.sleep(0.2)
 
 

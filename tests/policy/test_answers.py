@@ -301,8 +301,8 @@ def test_reporters_of_other_kinds_make_labels_too_and_one_that_is_not_loaded_mak
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{,}", "is no JSON"),
-        ("[]", "is no mapping of rules"),
+        ("{,}", "is not JSON"),
+        ("[]", "is not a mapping of rules"),
         (json.dumps({"image-pinned": None}), "image-pinned: None is neither a level nor a mapping"),
         (json.dumps({"image-pinned": ["x"]}), "is neither a level nor a mapping"),
         (json.dumps({"image-pinned": 5}), "image-pinned: 5 is neither"),

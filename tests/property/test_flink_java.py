@@ -74,7 +74,7 @@ def test_words_that_are_no_option_are_named() -> None:
         ("-Xms2g", "the limit of 1728 MiB holds 448 MiB of it"),
         ("-Xmn1G", "holds 448 MiB"),
         ("-XX:MaxDirectMemorySize=4g", "128 MiB for Flink, 64 MiB for tasks and 128 MiB for the network"),
-        ("-XX:MaxDirectMemorySize=0", "0 stands for no bound"),
+        ("-XX:MaxDirectMemorySize=0", "0 means no bound"),
         ("-XX:MaxMetaspaceSize=4g", "256 MiB (metaspace)"),
         ("-Xss512m", "192 MiB (JVM overhead"),
         ("-XX:ThreadStackSize=524288", "is 512 MiB"),

@@ -183,12 +183,12 @@ def test_mistakes_are_reported_with_their_place(kind: str, given: dict[str, Any]
 @pytest.mark.parametrize(
     ("kind", "given", "told"),
     [  # pyright: ignore[reportUnknownArgumentType]
-        ("env", [{"name": "TZ", "value": "a"}, {"name": "TZ", "value": "b"}], "env.1.name: 'TZ' stands 2 times"),
-        ("volumes", [{"name": "x", "emptyDir": {}}] * 3, "volumes.2.name: 'x' stands 3 times: give it once"),
+        ("env", [{"name": "TZ", "value": "a"}, {"name": "TZ", "value": "b"}], "env.1.name: 'TZ' is listed 2 times"),
+        ("volumes", [{"name": "x", "emptyDir": {}}] * 3, "volumes.2.name: 'x' is listed 3 times: give it once"),
         (
             "volumeMounts",
             [{"name": "log", "mountPath": "/a/b"}, {"name": "log", "mountPath": "/a//b/"}],
-            "volumeMounts.1.mountPath: '/a/b' stands 2 times",
+            "volumeMounts.1.mountPath: '/a/b' is listed 2 times",
         ),
     ],
 )

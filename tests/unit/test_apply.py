@@ -1,4 +1,4 @@
-"""Applying the stacks: what was changed beside Pulumi is set back after it, also when Pulumi failed over it."""
+"""Applying the stacks: changes made outside of Pulumi are undone after it, also when Pulumi failed over them."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,9 @@ def test_an_update_that_failed_over_an_undone_change_is_tried_again(
     _let(monkeypatch, Stacks("dev"), {"dev": CHANGED})
     assert platform.apply(Target("b", ""))
     assert applied
-    assert "brokers cannot be reached\n  trying again, as what was set back may be" in capsys.readouterr().out
+    assert (
+        "brokers cannot be reached\n  trying again, as the changes that were undone may be" in capsys.readouterr().out
+    )
 
 
 def test_an_update_is_tried_again_once(monkeypatch: pytest.MonkeyPatch, applied: list[str]) -> None:
@@ -108,7 +110,9 @@ def test_a_deleted_claim_is_reported_with_the_way_to_an_empty_one(
     monkeypatch: pytest.MonkeyPatch, applied: list[str]
 ) -> None:
     _let(monkeypatch, Stacks(), {"dev": Drift(lost_claims=("PersistentVolumeClaim data-kafka-0",))})
-    says = r"PersistentVolumeClaim data-kafka-0: deleted beside Pulumi.*make refresh NAME=b STACK=dev.*make up NAME=b"
+    says = (
+        r"PersistentVolumeClaim data-kafka-0: deleted outside of Pulumi.*make refresh NAME=b STACK=dev.*make up NAME=b"
+    )
     with pytest.raises(LocalError, match=says):
         platform.apply(Target("b", ""))
     assert applied == []

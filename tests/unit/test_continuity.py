@@ -157,9 +157,9 @@ def test_fewer_brokers_are_refused_as_long_as_topics_lie_there(provider: Continu
     cluster.holding = {0: ["events"], 3: ["__consumer_offsets", "events"], 4: ["results"]}
     reason = refused(provider, stored(brokers=5), brokers=3)["brokers"]
     assert reason.startswith(
-        "topics lie on brokers 3 to 4, which would go with their data: __consumer_offsets, events, r"
+        "there are topics on brokers 3 to 4, which would be lost with their data: __consumer_offsets, events, r"
     )
-    assert "topics lie on broker 4," in refused(provider, stored(brokers=5), brokers=4)["brokers"]
+    assert "there are topics on broker 4," in refused(provider, stored(brokers=5), brokers=4)["brokers"]
     cluster.holding = {0: ["events"]}
     assert refused(provider, stored(brokers=5), brokers=3) == {}
     cluster.holding = UnreachableError("no")

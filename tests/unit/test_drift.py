@@ -1,4 +1,4 @@
-"""What was changed, deleted or added beside Pulumi is found by path and manager; what is others' is left alone."""
+"""Changes, deletions and additions outside of Pulumi are found by path and manager; fields of others are left alone."""
 
 import copy
 import json

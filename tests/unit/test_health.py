@@ -143,7 +143,7 @@ def test_a_pod_that_fits_no_node_is_reported_with_the_schedulers_message(setting
         _whole(settings), _workload("StatefulSet", "kafka", 1, 0), _pod("kafka-0", "kafka", conditions=[condition])
     )
     (fault,) = health.faults(Cluster(objects), settings)
-    assert fault.text == "no node takes pod kafka-0: 0/1 nodes are available: 1 Insufficient cpu"
+    assert fault.text == "pod kafka-0 fits no node: 0/1 nodes are available: 1 Insufficient cpu"
     patience = waiting.Patience()
     assert patience.given_up([fault], 100.0) == []
     assert patience.given_up([fault], 159.0) == []
@@ -234,7 +234,7 @@ def test_parts_that_do_not_start_in_time_are_reported(
     monkeypatch.setattr(waiting, "LIMIT_SECONDS", -1)
     down = Cluster(_with(_whole(settings), _workload("StatefulSet", "kafka", 1, 0)))
     with pytest.raises(
-        LocalError, match=r"(?s)not up within.*Kafka: StatefulSet kafka has 0 of 1 pods ready.*kubectl -n dev"
+        LocalError, match=r"(?s)not ready within.*Kafka: StatefulSet kafka has 0 of 1 pods ready.*kubectl -n dev"
     ):
         waiting.until_it_runs(down, settings)
 

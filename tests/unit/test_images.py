@@ -179,7 +179,7 @@ def test_an_image_is_built_otherwise_and_says_why(
 def test_impossible_topics_are_refused(monkeypatch: Patch) -> None:
     monkeypatch.setattr(registry, "silence", lambda: "no answer")
     with pytest.raises(
-        LocalError, match=r"flink:9: cannot be pulled \(no answer\), and cannot be made here: .*flink:[\d.]+-java"
+        LocalError, match=r"flink:9: cannot be pulled \(no answer\), and cannot be built here: .*flink:[\d.]+-java"
     ):
         images.ensure("flink:9")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

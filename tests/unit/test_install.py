@@ -150,7 +150,7 @@ def test_downloads_are_not_repeated(publisher: tuple[Path, str]) -> None:
 
 def test_a_build_that_makes_nothing_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     tool = Tool(name="empty", version="1", programs=["empty"], modules=[], build=lambda _: None)
-    with pytest.raises(LocalError, match="the build made no empty"):
+    with pytest.raises(LocalError, match="the build produced no empty"):
         ensure(tool)
     assert not list((tmp_path / "cache" / "streaming-platform" / "tools").glob("empty-*"))
 

@@ -207,9 +207,7 @@ def refused(provider: TopicProvider, olds: dict[str, Any], news: TopicArgs) -> d
 def test_check_refuses_changes_that_kafka_cannot_make_to_a_topic(provider: TopicProvider, kafka: FakeKafka) -> None:
     kafka.topics["orders"] = ORDERS.state
     found = refused(provider, stored(ORDERS), replace(ORDERS, partitions=2, replicas=3))
-    assert (
-        "Kafka cannot take partitions away (3 to 2), and the topic is not deleted for it: set 3" in found["partitions"]
-    )
+    assert "Kafka cannot remove partitions (3 to 2), and the topic is not deleted for it: set 3" in found["partitions"]
     assert "orders has 2, which cannot become 3 here: set 2" in found["replicas"]
     assert "kafka-reassign-partitions.sh" in found["replicas"]
     assert "somebody" not in str(found)
@@ -237,7 +235,7 @@ def test_a_preview_without_kafka_says_so_once_and_compares_with_the_state(
     for partitions in (4, 5, 6):
         assert refused(provider, stored(ORDERS), replace(ORDERS, partitions=partitions)) == {}
         assert refused(provider, {}, replace(ORDERS, topic=f"new-{partitions}")) == {}
-    assert "Kafka cannot take" in refused(provider, stored(ORDERS), replace(ORDERS, partitions=2))["partitions"]
+    assert "Kafka cannot remove" in refused(provider, stored(ORDERS), replace(ORDERS, partitions=2))["partitions"]
     said = capsys.readouterr().err
     assert said.count("cannot be reached: x: topics that change were compared with Pulumi's state alone") == 1
     assert len(kafka.calls) == 1

@@ -126,10 +126,7 @@ def test_one_command_waits_for_another_on_the_same_platform_and_says_so(monkeypa
     try:
         assert second.stdout
         told = second.stdout.readline()
-        assert (
-            told
-            == f"  make down: waits for the end of make up (process {first.pid}), which works on the same platform\n"
-        )
+        assert told == f"  make down: waiting for make up (process {first.pid}) on the same platform to end\n"
         assert second.poll() is None
         with platform.alone(Target("c", ""), "make up"):  # another platform's business
             pass

@@ -107,8 +107,8 @@ def test_a_destination_that_the_agent_lacks_is_refused_by_name(kind: str) -> Non
     ("logging", "words"),
     [
         ({"destinations": {}}, "logging.destinations: is empty"),
-        ({"destinations": {"a": {}}}, "logging.destinations.a: names no destination: give exactly one of kafka, s3"),
-        ({"destinations": {"a": {"kafka": {}, "s3": EVERY["s3"]}}}, "logging.destinations.a: names kafka and s3"),
+        ({"destinations": {"a": {}}}, "logging.destinations.a: has no destination: give exactly one of kafka, s3"),
+        ({"destinations": {"a": {"kafka": {}, "s3": EVERY["s3"]}}}, "logging.destinations.a: has kafka and s3"),
         (
             {"destinations": {"a": {"kafka": {"secret": "login"}}}},
             "logging.destinations.a.kafka.secret: 'login' beside",

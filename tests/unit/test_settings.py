@@ -303,7 +303,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "topics that collide in Kafka": (
         {"kafka": {"topics": {"a.b": TOPIC, "a_b": TOPIC}}},
-        ["streaming-platform:kafka.topics.a.b:", "a_b", "dots for underscores", "choose another name"],
+        ["streaming-platform:kafka.topics.a.b:", "a_b", "replace dots by underscores", "choose another name"],
     ),
     "a topic that collides with that of logs": (
         {"kafka": {"topics": {"a.b": TOPIC}}, "logging": {"destinations": {"k": {"kafka": {"topic": "a_b"}}}}},
@@ -375,11 +375,11 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "two jobs that fence each other off": (
         {"flink": jobs(["--transactional-id-prefix", "claims"], ["--a", "b", "--transactional-id-prefix", "claims"])},
-        ["flink.clusters.two.arguments:", "'claims' is that of cluster one", "fence off", "give each its own"],
+        ["flink.clusters.two.arguments:", "'claims' is also that of cluster one", "fence off", "give each its own"],
     ),
     "two jobs of one group": (
         {"flink": jobs(["--bootstrap-servers", "a:1,b:2", "--group-id", "x"], ["--group-id", "x"])},
-        ["flink.clusters.two.arguments:", "--group-id 'x' is that of cluster one", "offsets"],
+        ["flink.clusters.two.arguments:", "--group-id 'x' is also that of cluster one", "offsets"],
     ),
     "a heap beside Flink's, in a variable": (
         {"flink": flink(pod={"env": [{"name": "_JAVA_OPTIONS", "value": "-Xmx9g"}]})},
@@ -611,7 +611,9 @@ def test_a_missing_stack_file_is_reported_with_the_command_that_restores_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "ROOT", tmp_path)
-    with pytest.raises(SettingsError, match=r"Pulumi\.stack\.yaml is not there.*`git checkout -- stacks/Pulumi\.stack"):
+    with pytest.raises(
+        SettingsError, match=r"Pulumi\.stack\.yaml does not exist.*`git checkout -- stacks/Pulumi\.stack"
+    ):
         contextvars.copy_context().run(lambda: (set_all_config({}, []), load()))
 
 

@@ -166,7 +166,7 @@ def test_topics_that_only_time_bounds_are_named(monkeypatch: pytest.MonkeyPatch)
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", said.append)
     build_environment()
-    assert ["bounds what these topics keep, and not the disk: events." in text for text in said] == [True]
+    assert ["bounded by time alone, not by size: events." in text for text in said] == [True]
     bounded = {"retention.bytes": 1048576, "segment.bytes": 1048576}
     build_environment(kafka={"topics": {"events": {"partitions": 4, "replicas": 3, "config": bounded}}})
     assert len(said) == 1
