@@ -14,7 +14,7 @@ from typing import Any
 from cli import runs
 from cli.preview import engine
 from cli.preview.events import Preview
-from cli.waiting import told
+from cli.waiting import listing
 from cli.watch import Watch, watching
 from console.paths import NAME, ROOT, lock, private, state, write
 from console.progress import LocalError, run, say, step, warn
@@ -138,7 +138,7 @@ class Workspace:
             environment = self.environment(stack)
             code = runs.run(words, state=self.state, stack=stack, environment=environment, started=started)
         if watch and watch.given_up:
-            raise LocalError(f"{stack} does not start:\n{told(watch.given_up)}")
+            raise LocalError(f"{stack} does not start:\n{listing(watch.given_up)}")
         if code != 0:
             raise LocalError(f"pulumi {command} of {stack} failed: the messages above say why. It can be run again")
 

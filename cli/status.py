@@ -4,7 +4,7 @@ from cli import health, job
 from cli.kube import Kube, field
 from cli.platform import Target, broken_parts, drift, orphans, workspace
 from cli.prove import STACK, kube
-from cli.waiting import told
+from cli.waiting import listing
 from console.progress import LocalError, say
 
 
@@ -33,7 +33,7 @@ def show(target: Target) -> None:
     for each in found.foreign:
         say(f"    added outside of Pulumi: {each}")
     if faults := health.faults(at, settings):
-        raise LocalError(f"not everything runs that should:\n{told(faults)}")
+        raise LocalError(f"not everything runs that should:\n{listing(faults)}")
     if lost:
         raise LocalError(f"processes outlive their pods, and may write to the same volumes: {'; '.join(lost)}")
     first = next(iter(settings.flink.clusters), None)

@@ -68,12 +68,12 @@ def until_it_runs(at: Kube, settings: EnvironmentSettings, limit_seconds: float 
             waiting.about = "; ".join(f"{fault.part}: {fault.text}" for fault in faults)
             now = time.monotonic()
             if given_up := patience.given_up(faults, now):
-                raise LocalError(told(given_up))
+                raise LocalError(listing(given_up))
             if faults and now > deadline:
-                raise LocalError(f"not ready within {limit:.0f} s:\n{told(faults)}")
+                raise LocalError(f"not ready within {limit:.0f} s:\n{listing(faults)}")
             time.sleep(_LOOK_SECONDS)
 
 
-def told(faults: Sequence[Fault]) -> str:
+def listing(faults: Sequence[Fault]) -> str:
     """Return what does not run, a line for each, with the command that helps."""
     return "\n".join(f"  {fault}" for fault in faults)

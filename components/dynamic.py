@@ -20,11 +20,11 @@ R = TypeVar("R")
 
 _ENGINE_SECONDS = 10.0
 
-_told: set[str] = set()
+_shown: set[str] = set()
 _lock = threading.Lock()
 
 
-class ToldError(Exception):
+class UserError(Exception):
     """An error that a user can act on. Its message is shown without a traceback."""
 
 
@@ -47,8 +47,8 @@ def stored(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if not key.startswith("__")}
 
 
-def told(method: Callable[P, R]) -> Callable[P, R]:
-    """Let a provider's method end with the message of a ToldError alone.
+def user_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a provider's method end with the message of a UserError alone.
 
     The server would put "Exception calling application" before it and log a traceback; it does neither for a call that
     ends by its own context, which the SDK does not hand on: it is found among the callers. What stops a hundred
@@ -59,30 +59,30 @@ def told(method: Callable[P, R]) -> Callable[P, R]:
     def calling(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
-        except ToldError as error:
+        except UserError as error:
             for frame in inspect.stack(context=0):
                 context = frame.frame.f_locals.get("context")
                 if isinstance(context, grpc.ServicerContext):
-                    context.abort(grpc.StatusCode.UNKNOWN, _in_short_if_told(str(error)))
+                    context.abort(grpc.StatusCode.UNKNOWN, _short_if_shown(str(error)))
             raise
 
     return calling
 
 
-def _in_short_if_told(text: str) -> str:
+def _short_if_shown(text: str) -> str:
     with _lock:
-        if text in _told:
+        if text in _shown:
             return f"as above: {text.partition(':')[0]}"
-        _told.add(text)
+        _shown.add(text)
         return text
 
 
 def say_once(text: str) -> None:
     """Warn the user of something that many resources find, once for each run of the engine."""
     with _lock:
-        if text in _told:
+        if text in _shown:
             return
-        _told.add(text)
+        _shown.add(text)
     program, *arguments = sys.argv
     if not program.endswith("pulumi/dynamic/__main__.py") or not arguments:
         print(text, file=sys.stderr)

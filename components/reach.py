@@ -7,13 +7,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from components.dynamic import ToldError
+from components.dynamic import UserError
 
 _PULUMI_SECONDS = 60.0  # for reading an output or a setting of a stack
 _API_SECONDS = 15.0  # for the API server to answer
 
 
-class UnreachableError(ToldError):
+class UnreachableError(UserError):
     """The cluster did not answer, or will not, or there is no kubeconfig for it. The message says why."""
 
 

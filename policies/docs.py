@@ -7,50 +7,51 @@ from policies.rules import Level, Rule, Setting
 _HEAD = """\
 # Policies
 
-What the platform refuses, twice: at preview, by the policy pack (`policies/`), whatever is about to be applied; and in
-the cluster, by the API server, whatever comes another way. Both are made from the same rules. This page is made from
-them too: `python -m policies.docs > docs/policies.md`.
+The platform refuses unsafe objects twice: the policy pack (`policies/`) at preview, for whatever is about to be
+applied; and the API server, for whatever reaches the cluster another way. Both come from the same rules. So does this
+page, by `make generate`.
 
 ## At preview and at `up`
 
-`make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies`, and
-`--policy-pack-config policies/config/<environment>.json` where there is such a file. Rules look at every Kubernetes
-object of a program, wherever it comes from, and at topics: a raw manifest, a chart (`helm.v4.Chart`) or a custom
-resource with a pod template in it is judged like our own. Flink, ZooKeeper and Kafka are recognised by what their
-containers start. Secrets in plain text are found by the list by which previews mask them (`components/secrets`).
+`make preview` and `make up` run the pack. By hand: `pulumi preview --policy-pack policies`, and `--policy-pack-config
+policies/config/<environment>.json` where there is such a file. The rules check topics, and every Kubernetes object of
+a program, wherever it comes from: a raw manifest, a chart (`helm.v4.Chart`) or a custom resource with a pod template
+is judged like our own. Flink, ZooKeeper and Kafka are recognised by the commands of their containers. Plain secrets
+are found by the same patterns that mask them in previews (`components/secrets`).
 
 - **Bounds** that the stack `cluster` has for an environment (its name, `limits.maxMemoryMib`, `quota.memoryMib`,
-  `hostPaths`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They stand nowhere else. A stack
-  whose environment is not there is refused.
+  `hostPaths`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They are written nowhere else. A
+  stack without such an environment is refused.
 - **Levels** of an environment, and other bounds, are in `policies/config/<environment>.json`, if there is such a file:
-  a level (`mandatory` stops, `advisory` tells, `disabled` does not look) or a mapping with `enforcementLevel` and
+  a level (`mandatory` blocks, `advisory` warns, `disabled` does not check) or a mapping with `enforcementLevel` and
   bounds. What is left out has its default. Pulumi checks the file against the rules' schema.
-- **There are three answers.** What is fine passes; what is wrong is told by the rule's id, with the figures; and **what
-  cannot be judged is told**, as a note that stops nothing: a value that is not known before the update, a ConfigMap,
-  a variable or a volume whose content is not part of the stack, a Helm release whose objects the provider makes, a
-  script in an unknown image of Flink, Kafka or ZooKeeper. A value that is known and cannot be read, such as `15m` where
-  milliseconds belong, is wrong. None hides another: a note is listed beside the violations of the same object.
-- **What follows a bare `--`** on a command line is the job's. Only the rules on delivery (`delivery-...`) read it.
-- **Objects are judged as they were written.** The engine shows rules of the whole stack what the API server made of
-  them, `replicas` filled in and an autoscaler's decisions among it; the pack keeps the inputs from before.
+- **There are three answers.** What is right passes. What is wrong is reported with the rule's id and the figures.
+  **Unknown values are reported**, as a note that does not block: a value that is not known before the update, a
+  ConfigMap, a variable or a volume whose content is not part of the stack, a Helm release whose objects the provider
+  makes, a script in an unknown image of Flink, Kafka or ZooKeeper. A known value that cannot be read is wrong, such as
+  `15m` for a number of milliseconds. A note does not hide the violations of the same object.
+- **Arguments after a bare `--`** on a command line are the job's. Only the rules on delivery (`delivery-...`) read
+  them.
+- **Objects are judged as they were written.** For rules of the whole stack, the engine reports what the API server
+  made of the objects, with `replicas` filled in and an autoscaler's decisions. The pack keeps the inputs from before.
 
 ## In the cluster
 
-The stack `cluster` makes a ValidatingAdmissionPolicy of each rule that can be judged on one object, and binds it to the
-environments' namespaces, with the bounds of their configuration. The setting `admission` of an environment says what it
-does: `deny` (the default) refuses, `warn` admits and tells. A rule that is `advisory` for the pack warns; one that is
-`disabled` is not bound. System namespaces are never looked at. The message starts with the rule's id and ends with the
-same remedy:
+The stack `cluster` makes a ValidatingAdmissionPolicy of each rule that can be judged on one object. It binds each to
+the environments' namespaces, with the bounds of their configuration. The setting `admission` of an environment is the
+action: `deny` (the default) refuses, `warn` admits with a warning. A rule that is `advisory` for the pack warns; one
+that is `disabled` is not bound. System namespaces are never checked. The message starts with the rule's id and ends
+with the same remedy:
 
     The daemonsets "agent" is invalid: : ValidatingAdmissionPolicy 'image-pinned.streaming-platform' with binding
     'deny.image-pinned.streaming-platform' denied request: [image-pinned] container agent: the image has the tag latest,
     or none; name a version, such as :1.0, or a digest (@sha256:...)
 
-Objects that were there before are looked at again when their spec changes; containers that `kubectl debug` puts into a
-pod, too. What Kubernetes' own controllers make from a template was judged when the template was written: a rule that
-is tightened refuses the next change of a workload, and does not keep the workload that runs from replacing a pod. It is
-the account that asks by which such a request is known, not what an object says of its owner. Rules that replace
-Pod Security (`container-not-root` to `pod-confined`) judge every pod, as Pod Security does.
+Existing objects are checked again when their spec changes, and so are containers that `kubectl debug` adds to a pod.
+Pods that Kubernetes' own controllers make from a template were judged when the template was written: a stricter rule
+refuses the next change of a workload, and does not keep a running workload from replacing a pod. Such a request is
+recognised by the account that sends it, not by the owner that an object names. The rules that replace Pod Security
+(`container-not-root` to `pod-confined`) judge every pod, as Pod Security does.
 
 `kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these policies the
 API server has filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a Deployment

@@ -9,7 +9,7 @@ from typing import Any
 from components.flink.directories import LOG_DIR
 from components.isolation.cel import quoted
 from components.secrets.looks import BEARER, KEY_BLOCK, KEYS, NAME, NO_NAME, NO_VALUE, USER_INFO, WEBHOOK, names_secret
-from components.secrets.mask import masked, named, told
+from components.secrets.mask import masked, named, secret_names
 from policies.admission import of_containers
 from policies.flink import FlinkCluster, FlinkProcess, flink_clusters, flink_processes
 from policies.programs import CEL_WORDS, FLINK, cel_runs, unrecognised
@@ -89,7 +89,7 @@ def _plain_env(container: Container, _: Bounds) -> Iterator[str]:
         name, value = str(field(each, "name")), part(each, "value")
         if isinstance(value, Unknown) and not names_secret(name):
             return
-        if found := told(name, known(value) or ""):
+        if found := secret_names(name, known(value) or ""):
             yield f"variable {name} has {'its value' if found == [name] else listed(found)} in plain text"
 
     yield from apart(items(container.body, "env"), variable)
@@ -114,7 +114,7 @@ def _plain_words(container: Container, _: Bounds) -> Iterator[str]:
 
     def word(each: tuple[str, str, Any]) -> Iterator[str]:
         kind, name, value = each
-        if found := told(name, known(value)):
+        if found := secret_names(name, known(value)):
             yield f"{kind} has {listed(found)} in plain text"
 
     yield from apart(words, word)
@@ -139,7 +139,7 @@ PLAIN_WORDS = rule(
 def _plain_files(each: KubeObject, _: Bounds) -> Iterator[str]:
     def file(item: tuple[str, Any]) -> Iterator[str]:
         key, content = item[0], str(known(item[1])).strip()
-        if found := told("" if "\n" in content else key, content):
+        if found := secret_names("" if "\n" in content else key, content):
             yield f"{key} {'is a secret' if found == [key] else f'holds {listed(found)}'} in plain text"
 
     def binary(item: tuple[str, Any]) -> Iterator[str]:

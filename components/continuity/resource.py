@@ -22,7 +22,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from components.continuity import live
 from components.continuity.rules import Asked, Found, controllers, problems
-from components.dynamic import Provider, ToldError, say_once, stored, told
+from components.dynamic import Provider, UserError, say_once, stored, user_errors
 from components.kafka.admin import PodConnection, topics
 from components.reach import kubeconfig_of, kubectl
 
@@ -66,7 +66,7 @@ class Continuity(Resource, module="platform", name="Continuity"):
 class ContinuityProvider(Provider):
     """The dynamic provider that the engine calls."""
 
-    @told
+    @user_errors
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         asked, state = _asked(news), _asked(_olds) if _olds else None
         if asked == state:  # nothing that holds data is about to change
@@ -102,7 +102,7 @@ class ContinuityProvider(Provider):
             with kubectl(kubeconfig, connection.namespace) as at:
                 found = live.ask(at, zookeeper=zookeeper, kafka=connection.stateful_set)
                 return found, live.stuck(at, found.claims, asked.sizes)
-        except ToldError as error:
+        except UserError as error:
             say_once(
                 f"the cluster could not be asked what there is in {connection.namespace} ({error}): numbers of members "
                 "and brokers were compared with Pulumi's state alone"
@@ -113,7 +113,7 @@ class ContinuityProvider(Provider):
         try:
             with topics(connection, self._setting) as kafka:
                 return kafka.placement()
-        except ToldError as error:
+        except UserError as error:
             say_once(str(error))
             return None
 

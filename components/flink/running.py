@@ -20,7 +20,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.dynamic import Provider, ToldError, say_once, stored, told
+from components.dynamic import Provider, UserError, say_once, stored, user_errors
 from components.flink.status import ENDED_STATES, STAYS_ENDED, why_not
 from components.last_words import last_words, previous_log
 from components.reach import Kubectl, UnreachableError, kubeconfig_of, kubectl
@@ -49,7 +49,7 @@ class Job:
     in_vain: bool = False
 
 
-class JobError(ToldError):
+class JobError(UserError):
     """A job that should run does not. The message says why, and what shows more."""
 
 
@@ -68,12 +68,12 @@ class RunningJobProvider(Provider):
         args = _args(_news)
         return DiffResult(changes=_args(_olds) != args or not self._runs(args), replaces=[])
 
-    @told
+    @user_errors
     def create(self, props: dict[str, Any]) -> CreateResult:
         self._wait(_args(props))
         return CreateResult("job", stored(props))
 
-    @told
+    @user_errors
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         self._wait(_args(_news))
         return UpdateResult(stored(_news))

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from components.dynamic import ToldError
+from components.dynamic import UserError
 from components.kafka.portforward import PortForwardError, PortForwards
 from components.reach import UnreachableError, kubeconfig_of
 
@@ -34,11 +34,11 @@ _REQUEST_SECONDS = 30.0  # for one request to Kafka, connecting included
 _LINGER_SECONDS = 3.0  # how long port-forwards outlive their last user: the next operation comes at once, or not at all
 
 
-class KafkaUnreachableError(ToldError):
+class KafkaUnreachableError(UserError):
     """There is no way to the brokers. The message says why and what to do."""
 
 
-class KafkaRefusalError(ToldError):
+class KafkaRefusalError(UserError):
     """Kafka answered, and will not do it. The message is the broker's, `code` is Kafka's error code."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -20,7 +20,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from components.dynamic import Provider, say_once, told
+from components.dynamic import Provider, say_once, user_errors
 from components.kafka import topic_changes as changes
 from components.kafka.admin import KafkaUnreachableError, PodConnection, Topics, topics
 from components.kafka.topic_changes import Problems, Seen, TopicArgs, TopicError
@@ -58,7 +58,7 @@ class TopicProvider(Provider):
         super().configure(req)
         self._away: set[PodConnection] = set()
 
-    @told
+    @user_errors
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         keeps = bool(news.pop(_KEEPS, False))
         if failures := problems(news):
@@ -84,14 +84,14 @@ class TopicProvider(Provider):
         old, new = from_properties(_olds), from_properties(_news)
         return DiffResult(changes=old != new, replaces=[] if old.same_topic(new) else ["topic"])
 
-    @told
+    @user_errors
     def create(self, props: dict[str, Any]) -> CreateResult:
         args = from_properties(props)
         with self._topics(args) as kafka:
             changes.create(kafka, args)
         return CreateResult(args.topic, to_properties(args))
 
-    @told
+    @user_errors
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         with self._topics(from_properties(props)) as kafka:
             args = changes.read(kafka, from_properties(props))
@@ -99,14 +99,14 @@ class TopicProvider(Provider):
             return ReadResult(None, {})
         return ReadResult(id_, to_properties(args), to_properties(args))
 
-    @told
+    @user_errors
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         args = from_properties(_news)
         with self._topics(args) as kafka:
             changes.update(kafka, from_properties(_olds), args)
         return UpdateResult(to_properties(args))
 
-    @told
+    @user_errors
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         args = from_properties(_props)
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from components.dynamic import ToldError
+from components.dynamic import UserError
 from components.kafka.admin import PodConnection, Topics, TopicState
 from components.kafka.topic_rules import collision
 
@@ -17,7 +17,7 @@ Problems = list[tuple[str, str]]
 """Properties, and what is wrong with each."""
 
 
-class TopicError(ToldError):
+class TopicError(UserError):
     """A topic is not what it would have to be. The message says what to do."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from components.secrets.looks import MASK, is_secret
 from components.secrets.texts import secrets_in
 
-__all__ = ["MASK", "mask", "masked", "named", "shown", "told"]
+__all__ = ["MASK", "mask", "masked", "named", "secret_names", "shown"]
 
 _SHOWN = 120  # characters of a value in a message: enough to find it again
 
@@ -66,7 +66,7 @@ def named(values: Sequence[Any], name: str = "") -> Iterator[tuple[str, Any]]:
         yield (str(before).lstrip("-") if takes else name), each
 
 
-def told(name: str, value: object) -> list[str]:
+def secret_names(name: str, value: object) -> list[str]:
     """Return what the secrets in a value are called, of which nothing is told but that."""
     return [name] if is_secret(name, value) else list(dict.fromkeys(span.name for span in secrets_in(str(value))))
 

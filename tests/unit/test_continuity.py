@@ -90,7 +90,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(live, "stuck", cluster.stuck)
     monkeypatch.setattr(module, "topics", topics)
     monkeypatch.setattr(module, "kubeconfig_of", Mock(return_value="text"))
-    monkeypatch.setattr(dynamic, "_told", set[str]())
+    monkeypatch.setattr(dynamic, "_shown", set[str]())
     return cluster
 
 

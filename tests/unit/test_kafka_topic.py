@@ -105,7 +105,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> FakeKafka:
         yield fake
 
     monkeypatch.setattr(module, "topics", topics)
-    monkeypatch.setattr(dynamic, "_told", set[str]())
+    monkeypatch.setattr(dynamic, "_shown", set[str]())
     monkeypatch.setattr(topic_changes.time, "sleep", waits.append)
     return fake
 

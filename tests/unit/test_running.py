@@ -113,7 +113,7 @@ def test_descriptions_of_jobs(cluster: Cluster, job: Job) -> None:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> RunningJobProvider:
     monkeypatch.setattr(running, "kubeconfig_of", Mock(return_value="text"))
-    monkeypatch.setattr(dynamic, "_told", set[str]())
+    monkeypatch.setattr(dynamic, "_shown", set[str]())
     provider = RunningJobProvider()
     provider.configure(ConfigureRequest(Config({}, "streaming-platform")))
     return provider

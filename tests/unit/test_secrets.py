@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.secrets.looks import is_secret, names_secret
-from components.secrets.mask import MASK, mask, masked, shown, told
+from components.secrets.mask import MASK, mask, masked, secret_names, shown
 from stacks.settings import SettingsError, parse
 
 _TEXTS = [
@@ -234,8 +234,8 @@ def test_an_option_that_is_followed_by_another_one_has_no_value() -> None:
 
 
 def test_findings_show_only_the_name_of_a_secret() -> None:
-    assert told("a", "db.user=x\ndb.password=hunter2x\nAKIAIOSFODNN7EXAMPLE") == ["db.password", "a key"]
-    assert told("DB_PASS", "hunter2x") == ["DB_PASS"]
+    assert secret_names("a", "db.user=x\ndb.password=hunter2x\nAKIAIOSFODNN7EXAMPLE") == ["db.password", "a key"]
+    assert secret_names("DB_PASS", "hunter2x") == ["DB_PASS"]
     assert shown("s3.secret-key", "hunter2x") == repr(MASK)
     assert shown("a", "x" * 500).endswith("...")
 
