@@ -175,7 +175,7 @@ def _java_options(role: str, extra: Mapping[str, str]) -> str:
     if role == "jobmanager":
         # The quick compiler only, and classes are not verified as they are loaded. A standby runs most of its code for
         # the first time when it takes over, while nothing runs: without the first a job stood still for twice as long,
-        # without the second for half as long again (bench/rescale, docs/flink.md).
+        # without the second for half as long again (bench/rescale, docs/measurements.md).
         ours += ["-XX:TieredStopAtLevel=1", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"]
     return " ".join(filter(None, (*ours, extra.get(f"env.java.opts.{role}"))))
 

@@ -44,7 +44,7 @@ _CHECKPOINT_SECONDS = 10
 _SAVEPOINT_SECONDS = 300
 _STOP_SECONDS = 10
 # How long a JobManager that died leaves the node's CPUs to the standby: that leads a second or two after the session's
-# end, and has the job running two seconds later (bench/rescale, docs/flink.md).
+# end, and has the job running two seconds later (bench/rescale, docs/measurements.md).
 _TAKE_OVER_SECONDS = JOB_MANAGER_SESSION_SECONDS + 4
 
 

@@ -197,7 +197,7 @@ class DebugSettings(Section):
     """Aids for finding a fault. Each costs something."""
 
     native_memory_tracking: bool = False
-    """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/flink.md."""
+    """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/memory.md."""
 
 
 class FlinkClusterSettings(Section):
