@@ -17,7 +17,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-rescale bench-state bench-upgrades
+.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-preview bench-rescale bench-state bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ generate: .venv ## write what the code and the figures determine: both schemas, 
 
 bench-autoscaling: dev ## a load step: how TaskManagers come, are used, and leave again (20 min)
 	@.venv/bin/python -m bench.autoscaling --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
+bench-preview: dev ## time and CPU of previews by the number of clusters and topics, beside kubectl diff (20 min)
+	@.venv/bin/python -m bench.preview --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
 
 bench-rescale: dev ## how long a job is disturbed by rescaling and failures, three settings side by side (hours)
 	@.venv/bin/python -m bench.rescale --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)

@@ -1,0 +1,1 @@
+"""Measures how long a preview takes, by the size of the stack."""
