@@ -27,7 +27,7 @@ help: ## this list
 	@echo "  STACK=<stack>           one of: $(STACKS) (default: dev)"
 	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
-up: .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
+up: machine .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" up
 
 prove: .venv ## send 10,000 records through the platform and check that each comes out exactly once
@@ -91,6 +91,10 @@ bench-state: dev ## act on a job as people do: what becomes of its state (15 min
 
 bench-logging: dev ## what becomes of lines that a job logs, and what shipping them costs it
 	@.venv/bin/python -m bench.logging --name "$(NAME)" --context "$(CONTEXT)" $(BENCH_ARGS)
+
+.PHONY: machine
+machine:
+	@$(PYTHON) -m local.machine $(if $(CONTEXT),--client)
 
 .venv: requirements.txt requirements-dev.txt
 	@if [ ! -e "$(VENV)/.done" ]; then \

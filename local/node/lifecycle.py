@@ -4,8 +4,6 @@ import base64
 import contextlib
 import ipaddress
 import json
-import os
-import platform
 import re
 import shutil
 import subprocess
@@ -18,6 +16,7 @@ from pathlib import Path
 from console.paths import lock, private, state, write
 from console.progress import LocalError, run, step
 from local.images import Image
+from local.machine import node_problem
 from local.node import cgroups, config, keys
 from local.node.config import Layout
 
@@ -36,20 +35,7 @@ _NAME = re.compile(rf"[a-z0-9]{{1,{NAME_LIMIT}}}")
 
 def check_machine() -> None:
     """Refuse, with one message, where a node cannot run."""
-    why = None
-    if platform.system() != "Linux":
-        why = f"this is {platform.system()}, not Linux"
-    elif os.geteuid() != 0:
-        why = "you are not root"
-    else:
-        try:
-            probe = f"sp-probe-{os.getpid()}"  # no cluster has a dash in its name
-            cgroups.create(probe)
-            cgroups.remove(probe)
-            run(["unshare", "--mount", "--net", "true"])
-        except (OSError, LocalError) as error:
-            why = f"control groups and namespaces are not for us to make ({str(error).splitlines()[-1]})"
-    if why:
+    if why := node_problem():
         raise LocalError(
             f"no local Kubernetes node can run here: {why}.\n"
             "Make a cluster with kind (https://kind.sigs.k8s.io), then: make up CONTEXT=kind-kind"
