@@ -13,6 +13,7 @@ from typing import Any
 
 from cli import runs
 from cli.preview import engine
+from cli.preview.comment import summary
 from cli.preview.events import Preview
 from cli.waiting import listing
 from cli.watch import Watch, watching
@@ -196,8 +197,18 @@ class Workspace:
         return ["pulumi", command, "--stack", stack, "--config-file", str(copy), "--suppress-permalink=true", *options]
 
     def up(self, stack: str, watch: Watch | None = None) -> bool:
-        """Apply a stack, if the policy pack has nothing against it; return whether anything changed."""
-        self.pulumi("up", stack, "--yes", *policy_options(stack), watch=watch)
+        """Apply a stack, if no policy refuses it; return whether anything changed.
+
+        The preview comes first. Where it finds nothing to change, it is all that runs. Where it fails, Pulumi's own
+        preview says why.
+        """
+        self._recover(stack)
+        found = self.look(engine.PREVIEW, stack)
+        if found.changes_nothing:
+            say(f"  {stack}: {summary(found)}")
+            return False
+        ahead = ["--skip-preview"] if found.result == "succeeded" else []
+        self.pulumi("up", stack, "--yes", *ahead, *policy_options(stack), watch=watch)
         words = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1"]
         last = json.loads(run(words, cwd=ROOT, env=self.environment(stack)))[0]
         return any(count for kind, count in last["resourceChanges"].items() if kind != "same")

@@ -28,6 +28,9 @@ REPLACEMENTS = frozenset({"replace", "create-replacement", "delete-replaced"})
 DRIFTS = {"update": "drifted", "delete": "gone"}  # what a refresh finds
 MANDATORY = frozenset({"mandatory", "remediate"})
 
+_OF_RESOURCES = ("resourcePreEvent", "resOutputsEvent")
+_FACTS_OF_STATE = ("parent", "protect", "retainOnDelete", "provider")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -75,8 +78,15 @@ class Preview:
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     same: int = 0  # resources that do not change
+    state_differs: bool = False
+    """True if an update would change the state alone: a protection, an owner, or an output of the stack."""
     config: Mapping[str, str] = field(default_factory=dict[str, str])
     result: str = ""  # `succeeded`, `failed`, `canceled`; empty: the engine did not come to its end
+
+    @property
+    def changes_nothing(self) -> bool:
+        """True if an update would change neither a resource nor the state."""
+        return self.result == "succeeded" and not self.steps and not self.state_differs
 
 
 def parse(lines: Iterable[str]) -> Preview:
@@ -100,9 +110,22 @@ def parse(lines: Iterable[str]) -> Preview:
         errors=causes if explained else tuple(errors),
         warnings=tuple(dict.fromkeys(message for severity, message in said if severity == "warning")),
         same=counts.get("same", 0),
+        state_differs=any(_state_differs(kind, body["metadata"]) for kind, body in events if kind in _OF_RESOURCES),
         config=next((each["config"] for each in bodies("preludeEvent")), cast("dict[str, str]", {})),
         result=summary.get("result", ""),
     )
+
+
+def _state_differs(kind: str, metadata: Mapping[str, Any]) -> bool:
+    """Return whether what the state has of an unchanged resource would change."""
+    old = cast("dict[str, Any]", metadata.get("old") or {})
+    new = cast("dict[str, Any]", metadata.get("new") or {})
+    if metadata["op"] != "same" or not old or not new:
+        return False
+    # The stack's outputs are known at its end.
+    ended = kind == "resOutputsEvent" and metadata["type"] == "pulumi:pulumi:Stack"
+    facts = (*_FACTS_OF_STATE, "outputs") if ended else _FACTS_OF_STATE
+    return any((old.get(fact) or None) != (new.get(fact) or None) for fact in facts)
 
 
 def _events(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -120,7 +143,7 @@ def _steps(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Step]:
     steps: dict[str, Step] = {}
     refreshed: set[str] = set()
     for kind, body in events:
-        if kind not in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
+        if kind not in (*_OF_RESOURCES, "resOpFailedEvent"):
             continue
         step = _step(body["metadata"])
         if step.op == "refresh":

@@ -7,6 +7,7 @@ what does not change.
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,3 +250,32 @@ def test_a_kubernetes_secret_is_masked_though_nothing_marks_it() -> None:
     text = comment(parse([json.dumps(event)]), "dev")
     assert "`data.key`: `[secret]`" in text
     assert "aGlkZGVu" not in text
+
+
+def unchanged(type_: str, kind: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    metadata = {"op": "same", "urn": f"urn:pulumi:dev::p::{type_}::a", "type": type_, "old": old, "new": new}
+    return json.dumps({kind: {"metadata": metadata}})
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind", "old", "new", "differs"),
+    [
+        ("kafka:Topic", "resourcePreEvent", {"protect": True}, {"protect": True}, False),
+        ("kafka:Topic", "resourcePreEvent", {"urn": "a"}, {"urn": "a", "protect": True}, True),
+        ("kafka:Topic", "resourcePreEvent", {"urn": "a", "retainOnDelete": True}, {"urn": "a"}, True),
+        ("pulumi:pulumi:Stack", "resourcePreEvent", {"outputs": {"a": 1}}, {"urn": "a", "outputs": {}}, False),
+        ("pulumi:pulumi:Stack", "resOutputsEvent", {"outputs": {"a": 1}}, {"outputs": {"a": 1}}, False),
+        ("pulumi:pulumi:Stack", "resOutputsEvent", {"outputs": {"a": 1}}, {"outputs": {"a": 2}}, True),
+    ],
+)
+def test_an_update_that_changes_the_state_alone_is_a_change(
+    type_: str, kind: str, old: dict[str, Any], new: dict[str, Any], differs: bool
+) -> None:
+    found = parse([unchanged(type_, kind, old, new), json.dumps({"summaryEvent": {"result": "succeeded"}})])
+    assert (found.state_differs, found.changes_nothing) == (differs, not differs)
+
+
+def test_a_preview_without_changes_changes_nothing() -> None:
+    assert recorded("no-change").changes_nothing
+    assert not recorded("topic-changed").changes_nothing
+    assert not recorded("policy-violation").changes_nothing

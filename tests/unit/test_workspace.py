@@ -12,7 +12,7 @@ import pytest
 from cli import platform, pulumi
 from cli.platform import Target
 from cli.preview.__main__ import main as preview_main
-from cli.preview.events import Preview
+from cli.preview.events import Preview, Step
 from cli.pulumi import Workspace
 from console import paths
 from console.progress import LocalError
@@ -193,3 +193,30 @@ def test_a_preview_gives_pulumi_a_copy_of_the_stack_file(
     assert preview_main() == 0
     assert given == [before]
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("found", "command"),
+    [
+        (Preview(result="succeeded", same=3), ""),
+        (Preview(result="succeeded", steps=(Step(op="update", urn="u", type="t"),)), "up --yes --skip-preview"),
+        (Preview(result="succeeded", state_differs=True), "up --yes --skip-preview"),
+        (Preview(result="failed"), "up --yes"),
+        (Preview(), "up --yes"),
+    ],
+    ids=["no change", "a change", "a change of the state alone", "refused", "killed"],
+)
+def test_an_update_runs_only_for_a_change_and_after_one_preview(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch, found: Preview, command: str
+) -> None:
+    ran: list[str] = []
+
+    def pulumi_(_: Workspace, *words: str, watch: object) -> None:
+        ran.append(" ".join(word for word in words[:1] + words[2:] if word in ("up", "--yes", "--skip-preview")))
+
+    monkeypatch.setattr(Workspace, "_recover", Mock())
+    monkeypatch.setattr(Workspace, "look", Mock(return_value=found))
+    monkeypatch.setattr(Workspace, "pulumi", pulumi_)
+    monkeypatch.setattr(pulumi, "run", Mock(return_value='[{"resourceChanges": {"same": 1, "update": 1}}]'))
+    assert work.up(STACK) == bool(command)
+    assert ran == ([command] if command else [])
