@@ -17,7 +17,7 @@ from bench.rescale.report import FIGURES, repetitions
 from console.paths import ROOT
 
 PUBLISHED = ROOT / "docs" / "figures"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md", ROOT / "docs" / "logging.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "measurements.md")
 _BLOCK = re.compile(r"(<!-- begin: (?P<name>[a-z-]+) -->\n)(?P<text>.*?)(<!-- end: (?P=name) -->)", re.DOTALL)
 
 _HEADINGS = {"stock": "Flink's defaults", "8s": "8 s", "ours": "ours"}
@@ -157,13 +157,12 @@ _ACTS = {
 
 
 def _state() -> str:
-    records = {name: read(PUBLISHED / f"state-{name}.json") for name in ("zookeeper", "kubernetes")}
-    outcome = {
-        name: {each["act"]: each["wrong"] or "right" for each in record.figures} for name, record in records.items()
-    }
-    rows = [[text, *(each.get(act, "not run") for each in outcome.values())] for act, text in _ACTS.items()]
-    head = ["act", *(f"leaders in {name}" for name in ("ZooKeeper", "Kubernetes"))]
-    return f"{_when(records['zookeeper'])}.\n\n{_table(head, rows)}"
+    files = {name: PUBLISHED / f"state-{name.lower()}.json" for name in ("ZooKeeper", "Kubernetes", "S3")}
+    records = {name: read(file) for name, file in files.items() if file.exists()}
+    outcomes = [{each["act"]: each["wrong"] or "right" for each in record.figures} for record in records.values()]
+    rows = [[text, *(outcome.get(act, "not run") for outcome in outcomes)] for act, text in _ACTS.items()]
+    when = "; ".join(f"{name}: {_when(record)}" for name, record in records.items())
+    return f"{when}.\n\n{_table(['act', *records], rows)}"
 
 
 def _autoscaling() -> str:
@@ -185,50 +184,12 @@ def _steps(samples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, str]]:
                 yield after["seconds"], text(after[key])
 
 
-def _logging() -> str:
-    record = read(PUBLISHED / "logging.json")
-    rows = [[_CHECKS[each["check"]], *_checked(each)] for each in record.figures if each["check"] in _CHECKS]
-    return f"{_when(record)}.\n\n{_table(['what', 'lines', 'result'], rows)}"
-
-
-_CHECKS = {
-    "loss": "the agent killed, then the pod deleted, then no Kafka for 60 s",
-    "flood": "far more lines than can be shipped",
-}
-
-
-def _checked(figure: Mapping[str, Any]) -> list[str]:
-    if figure["check"] == "loss":
-        return [
-            f"{figure['logged']:,} from {figure['starts']} starts of the job",
-            f"missing {figure['missing']}, repeated {figure['repeated']}; {figure['traces']} stack traces of 60 lines "
-            f"one event each, {figure['broken']} broken; all there {figure['behind_seconds']} s after the last line",
-        ]
-    shipped = 1 - figure["missing"] / figure["logged"]
-    return [
-        f"{figure['logged']:,} of 1 kB in {figure['seconds']} s",
-        f"the pod {'stayed' if figure['stayed'] else 'was replaced'}; the log volume had {figure['volume_mib']} MiB; "
-        f"{100 * shipped:.0f} % shipped, the rest rolled away",
-    ]
-
-
-def _log_cost() -> str:
-    record = read(PUBLISHED / "logging.json")
-    rates = {each["shipping"]: each["rates"] for each in record.figures if each["check"] == "cost"}
-    rows = [["on" if on else "off", ", ".join(f"{rate:,}" for rate in rates[on])] for on in (True, False)]
-    cost = 1 - spread(rates[True]).median / spread(rates[False]).median
-    table = _table(["shipping", "records a second"], rows)
-    return f"{table}\n\nShipping costs {100 * cost:.1f} % between the medians. {_when(record)}."
-
-
 TABLES: Mapping[str, Callable[[], str]] = {
     "worst-delays": _worst_delays,
     "rescale": _rescale,
     "upgrades": _upgrades,
     "state": _state,
     "autoscaling": _autoscaling,
-    "logging": _logging,
-    "log-cost": _log_cost,
 }
 
 

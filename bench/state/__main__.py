@@ -162,7 +162,8 @@ def _run(arguments: argparse.Namespace) -> int:
     done: list[dict[str, Any]] = []
     with bench_cluster(target, CLUSTER) as added, ExitStack() as stack:
         flink = stack.enter_context(Flink(added.at, CLUSTER))
-        settings = {"highAvailability": arguments.high_availability, **arguments.settings}
+        elections: str = arguments.high_availability
+        settings = {"highAvailability": elections, **arguments.settings}
         scene = Scene(added=added, flink=flink, settings=settings)
         scene.apply()
         bootstrap = stack.enter_context(forward(prove.connection_of(added.settings), added.at.kubeconfig.read_text()))
@@ -182,13 +183,13 @@ def _run(arguments: argparse.Namespace) -> int:
             except LocalError as error:
                 wrong = str(error)
             done.append({"act": act, "wrong": wrong, "claims": ledger.counted})
+            figures.write(arguments.out, "state-s3" if scene.on_s3 else f"state-{elections}", arguments, done)
             say(f"  {act}: {wrong or f'right, {ledger.counted} claims counted'}")
             if wrong:
                 problems.append(f"{act}: {wrong}")
                 break  # what comes after it would be wrong for the same reason
             ledger.send(_RECORDS)
-    elections = "s3" if scene.on_s3 else arguments.high_availability
-    say(f"\n  raw figures: {figures.write(arguments.out, f'state-{elections}', arguments, done)}")
+    say(f"\n  raw figures: {arguments.out}")
     return verdict(problems)
 
 

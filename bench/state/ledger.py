@@ -10,7 +10,7 @@ from typing import Any
 from bench.common.topics import Offsets, Reader
 from cli import prove
 
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 480.0  # a new ensemble stops a job for up to 6 minutes
 _GRACE_SECONDS = 7.0  # more than a checkpoint: what comes twice would come by then
 _PAYLOAD = "file:///etc/hostname"  # each pod has it, wherever the cluster's state is
 
