@@ -202,8 +202,9 @@ class Workspace:
         The preview comes first. Where it finds nothing to change, it is all that runs. Where it fails, Pulumi's own
         preview says why.
         """
+        copy = self.prepare(stack)
         self._recover(stack)
-        found = self.look(engine.PREVIEW, stack)
+        found = engine.look(engine.PREVIEW, stack, ["--config-file", str(copy)], self.environment(stack))
         if found.changes_nothing:
             say(f"  {stack}: {summary(found)}")
             return False

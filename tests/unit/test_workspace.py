@@ -210,13 +210,21 @@ def test_an_update_runs_only_for_a_change_and_after_one_preview(
     work: Workspace, monkeypatch: pytest.MonkeyPatch, found: Preview, command: str
 ) -> None:
     ran: list[str] = []
+    order = Mock()
 
     def pulumi_(_: Workspace, *words: str, watch: object) -> None:
         ran.append(" ".join(word for word in words[:1] + words[2:] if word in ("up", "--yes", "--skip-preview")))
 
-    monkeypatch.setattr(Workspace, "_recover", Mock())
-    monkeypatch.setattr(Workspace, "look", Mock(return_value=found))
+    for name in ("prepare", "_recover"):  # there is nothing to recover in a stack that does not exist yet
+        monkeypatch.setattr(Workspace, name, getattr(order, name))
+    order.look.return_value = found
+    monkeypatch.setattr(pulumi.engine, "look", order.look)
     monkeypatch.setattr(Workspace, "pulumi", pulumi_)
     monkeypatch.setattr(pulumi, "run", Mock(return_value='[{"resourceChanges": {"same": 1, "update": 1}}]'))
     assert work.up(STACK) == bool(command)
     assert ran == ([command] if command else [])
+    assert [name for name, _, _ in order.mock_calls if "." not in name and "(" not in name] == [
+        "prepare",
+        "_recover",
+        "look",
+    ]
