@@ -17,7 +17,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help jars up prove down status preview destroy refresh images kubeconfig env test check bench-autoscaling bench-logging bench-preview bench-rescale bench-state bench-upgrades
+.PHONY: help jars up prove down status preview destroy refresh images checksums kubeconfig env test check bench-autoscaling bench-logging bench-preview bench-rescale bench-state bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ jars: .venv ## build the project's Java: the reference job, and what runs beside
 
 images: .venv ## pull or build the platform's container images
 	@$(CLI) images
+
+checksums: .venv ## record the checksums of downloads in local/checksums.json, where their publishers can be reached
+	@.venv/bin/python -m local.checksums
 
 kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"

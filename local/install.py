@@ -7,9 +7,12 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -17,11 +20,14 @@ from urllib.parse import urlsplit
 
 from console.paths import ROOT, cache, lock
 from console.progress import LocalError, run, step, warn
+from local.checksums import recorded
 
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
 # No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
-_silent: set[str] = set()  # hosts that did not answer in this run
+_hosts: dict[str, bool] = {}  # whether each host that was asked answers, in this run
+_asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_building = threading.Lock()  # one compiler uses all cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +67,26 @@ def find(tool: Tool) -> Path | None:
     return directory if matches else None
 
 
-def ensure(tool: Tool) -> tuple[Path, str]:
-    """Return the directory that holds the tool's programs and the way they came, getting them first if need be."""
+def ensure_all(tools: Sequence[Tool]) -> list[tuple[Path, str]]:
+    """Ensure several tools: downloads run side by side, builds one after the other. The first failure ends the rest."""
+    ended = threading.Event()
+
+    def one(tool: Tool) -> tuple[Path, str]:
+        return ensure(tool, ended)
+
+    with ThreadPoolExecutor(len(tools)) as pool:
+        try:
+            return list(pool.map(one, tools))
+        except BaseException:
+            ended.set()
+            raise
+
+
+def ensure(tool: Tool, ended: threading.Event | None = None) -> tuple[Path, str]:
+    """Return the directory that holds the tool's programs and the way they came, getting them first if need be.
+
+    A build that waits for another one does not begin once `ended` is set.
+    """
     if found := find(tool):
         return found, f"found in {found}"
     target = cache() / "tools" / f"{tool.name}-{tool.version}-{recipe_hash(tool)}"
@@ -73,7 +97,7 @@ def ensure(tool: Tool) -> tuple[Path, str]:
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
                 made = Path(scratch) / "programs"
                 made.mkdir()
-                (made / ".origin").write_text(_get(tool, made))
+                (made / ".origin").write_text(_get(tool, made, ended))
                 shutil.rmtree(target, ignore_errors=True)
                 made.rename(target)
     return target, origin.read_text()
@@ -89,48 +113,71 @@ def recipe_hash(tool: Tool) -> str:
     return digest.hexdigest()[:12]
 
 
-def _get(tool: Tool, into: Path) -> str:
+def _get(tool: Tool, into: Path, ended: threading.Event | None) -> str:
     label = f"{tool.name} {tool.version}"
-    if tool.download:
-        host = urlsplit(tool.download.url).hostname or ""
-        if host not in _silent:
-            try:
-                with step(f"{label}: downloading"):
-                    fetch(tool.download, tool.programs, into)
-            except (OSError, HTTPException) as error:
-                _silent.add(host)
-                warn(f"{label}: {host} does not answer ({getattr(error, 'reason', error)}); building it instead")
-            else:
-                return f"downloaded from {host}"
+    if tool.download and _answers(tool.download.url):
+        try:
+            with step(f"{label}: downloading"):
+                fetch(tool.download, tool.programs, into)
+        except (OSError, HTTPException) as error:
+            warn(f"{label}: {error}; building it instead")
+        else:
+            by = "checked in" if tool.download.url in recorded() else "its publisher's"
+            return f"downloaded from {_host(tool.download.url)} (checksum {by})"
     if not shutil.which("go"):
         raise LocalError(
             f"{label} is not on PATH, cannot be downloaded, and there is no Go to build it with: install any one"
         )
-    with step(f"{label}: building from its Go module"):
-        tool.build(into)
+    with _building:
+        if ended and ended.is_set():
+            raise LocalError(f"{label}: not built, as something failed before")
+        with step(f"{label}: building from its Go module"):
+            tool.build(into)
     missing = [program for program in tool.programs if not (into / program).exists()]
     if missing:
         raise LocalError(f"{label}: the build produced no {', '.join(missing)}")
     return "built from its Go module"
 
 
-def fetch(download: Download, programs: Sequence[str], into: Path) -> None:
-    """Download programs into a directory and verify them.
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
-    Raises OSError when the publisher cannot be reached or has no checksum for it, and LocalError when what it sent does
-    not match its checksum.
+
+def _answers(url: str) -> bool:
+    """Return whether a publisher can be reached. Each host is asked once, and the others wait for that answer."""
+    host = _host(url)
+    with _asking[host]:
+        if host not in _hosts:
+            try:
+                with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=CONNECT_SECONDS):
+                    _hosts[host] = True
+            except urllib.error.HTTPError:
+                _hosts[host] = True  # it answers, though not with this file
+            except (OSError, HTTPException) as error:
+                _hosts[host] = False
+                warn(f"{host} does not answer ({getattr(error, 'reason', error)}); building its tools instead")
+        return _hosts[host]
+
+
+def fetch(download: Download, programs: Sequence[str], into: Path) -> str:
+    """Download programs into a directory, verify them, and return the SHA-256 of the download.
+
+    A recorded checksum counts, else the publisher's own (local/checksums.py). Raises OSError when the publisher cannot
+    be reached or has no checksum for it, and LocalError when the download does not match its checksum.
     """
     name = download.url.rsplit("/", 1)[-1]
-    expected = expected_checksum(_read(download.checksums).decode(), name)
+    known = recorded().get(download.url)
+    expected = known or expected_checksum(_read(download.checksums).decode(), name)
     if expected is None:
         raise OSError(f"{download.checksums} has no SHA-256 for {name}")
     content = _read(download.url)
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
-        raise LocalError(f"{download.url}: SHA-256 is {actual}, the publisher says {expected}: not used")
+        whose = "is recorded in local/checksums.json" if known else "is the publisher's"
+        raise LocalError(f"{download.url}: SHA-256 is {actual}, and {expected} {whose}: not used")
     if download.member is None:
         _program(into / programs[0], content)
-        return
+        return actual
     with tempfile.NamedTemporaryFile(suffix=".tar.gz") as archive:
         archive.write(content)
         archive.flush()
@@ -142,6 +189,7 @@ def fetch(download: Download, programs: Sequence[str], into: Path) -> None:
                 if data is None:
                     raise LocalError(f"{download.url} has no {inside}")
                 _program(into / program, data.read())
+    return actual
 
 
 def expected_checksum(text: str, name: str) -> str | None:

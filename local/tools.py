@@ -1,7 +1,7 @@
 """The tools of the project, each at its version in versions.py, and the ways to get each.
 
-Checksums of downloads are not written down: each is verified against the file that its publisher serves beside it,
-which finds a broken download and no bad publisher. What is built from Go modules is held to the go.sum in the checkout.
+Downloads are held to local/checksums.json, or to the file that their publisher serves beside them where it has no
+entry. What is built from Go modules is held to the go.sum in the checkout.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from console.paths import ROOT, cache, lock
 from console.progress import LocalError, run, step
-from local.install import GO_ENVIRONMENT, Download, Tool, ensure, go_build
+from local.install import GO_ENVIRONMENT, Download, Tool, ensure_all, go_build
 from versions import (
     ACTIONLINT,
     COREDNS,
@@ -254,8 +254,8 @@ def ensure_tools(tools: list[Tool]) -> tuple[Path, dict[str, str]]:
     """
     ways: dict[str, str] = {}
     programs: dict[str, Path] = {}
-    for tool in tools:
-        directory, ways[f"{tool.name} {tool.version}"] = ensure(tool)
+    for tool, (directory, way) in zip(tools, ensure_all(tools), strict=True):
+        ways[f"{tool.name} {tool.version}"] = way
         if tool.plugin_directory:
             if directory != tool.plugin_directory:
                 _put_plugin(directory, tool.plugin_directory)

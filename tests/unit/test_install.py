@@ -1,17 +1,20 @@
 """Tools: from PATH, from a publisher, or built; against a local server laid out like a publisher's."""
 
+import dataclasses
 import hashlib
 import http.server
 import io
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console.progress import LocalError
-from local import install
+from local import checksums, install, tools
 from local.install import Download, Tool, ensure, expected_checksum, fetch, find
 
 
@@ -38,7 +41,7 @@ def publisher(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(install, "_silent", set[str]())
+    monkeypatch.setattr(install, "_hosts", dict[str, bool]())
 
 
 def _script(version: str) -> bytes:
@@ -106,7 +109,7 @@ def test_the_download_is_verified_and_unpacked(publisher: tuple[Path, str]) -> N
     directory, way = ensure(_tool(base, built=built))
     assert (directory / "example").read_bytes() == _script("1.2.3")
     assert (directory / "example").stat().st_mode & 0o111
-    assert way == "downloaded from 127.0.0.1"
+    assert way == "downloaded from 127.0.0.1 (checksum its publisher's)"
     assert not built
 
 
@@ -114,7 +117,7 @@ def test_a_wrong_checksum_is_refused_and_not_built_around(publisher: tuple[Path,
     root, base = publisher
     _publish(root, "1.2.3", checksum="ab" * 32)
     built: list[str] = []
-    with pytest.raises(LocalError, match=r"SHA-256 is [0-9a-f]{64}, the publisher says (ab){32}: not used"):
+    with pytest.raises(LocalError, match=r"SHA-256 is [0-9a-f]{64}, and (ab){32} is the publisher's: not used"):
         ensure(_tool(base, built=built))
     assert not built
 
@@ -136,6 +139,93 @@ def test_a_host_that_does_not_answer_is_asked_once(capsys: pytest.CaptureFixture
     ensure(_tool(silent, "2.0.0", built))
     assert built == ["1.0.0", "2.0.0"]
     assert capsys.readouterr().err.count("does not answer") == 1
+
+
+def test_a_recorded_checksum_counts_and_the_publishers_file_is_not_asked(
+    publisher: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3", checksum="ab" * 32)
+    archive = root / "v1.2.3" / "example-v1.2.3.tar.gz"
+    known = {f"{base}/v1.2.3/{archive.name}": hashlib.sha256(archive.read_bytes()).hexdigest()}
+    monkeypatch.setattr(install, "recorded", lambda: known)
+    _, way = ensure(_tool(base))
+    assert way == "downloaded from 127.0.0.1 (checksum checked in)"
+
+
+def test_a_download_other_than_the_recorded_one_is_refused_whatever_its_publisher_says(
+    publisher: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3")
+    monkeypatch.setattr(install, "recorded", lambda: {f"{base}/v1.2.3/example-v1.2.3.tar.gz": "ab" * 32})
+    with pytest.raises(LocalError, match=r"and (ab){32} is recorded in local/checksums.json: not used"):
+        ensure(_tool(base))
+
+
+def test_checksums_are_recorded_once_and_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "checksums.json"
+    file.write_text("{}")
+    assert checksums.record({"u2": "b", "u1": "a"}, file) == ["u1", "u2"]
+    assert checksums.record({"u1": "a"}, file) == []
+    with pytest.raises(LocalError, match="u1: SHA-256 is c, and a is recorded"):
+        checksums.record({"u1": "c", "u3": "d"}, file)
+    assert checksums.recorded(file) == {"u1": "a", "u2": "b"}
+
+
+def test_make_checksums_verifies_each_download_and_records_it(
+    publisher: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3")
+    file = tmp_path / "checksums.json"
+    file.write_text("{}")
+    record = checksums.record
+
+    def recording(found: dict[str, str]) -> list[str]:
+        return record(found, file)
+
+    monkeypatch.setattr(checksums, "record", recording)
+    for name in ("client_tools", "node_tools"):
+        monkeypatch.setattr(tools, name, lambda: [_tool(base), _tool(None)])
+    for name in ("yaml_host", "actionlint"):
+        monkeypatch.setattr(tools, name, lambda: _tool(base))
+    assert checksums.main() == 0
+    archive = root / "v1.2.3" / "example-v1.2.3.tar.gz"
+    assert checksums.recorded(file) == {
+        f"{base}/v1.2.3/example-v1.2.3.tar.gz": hashlib.sha256(archive.read_bytes()).hexdigest()
+    }
+
+
+def test_downloads_run_side_by_side(publisher: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, base = publisher
+    versions = ("1.0.0", "2.0.0", "3.0.0")
+    for version in versions:
+        _publish(root, version)
+    together = threading.Barrier(len(versions), timeout=10)
+    read = install.fetch
+
+    def fetched(*arguments: Any) -> str:
+        together.wait()  # fails unless all are at it
+        return read(*arguments)
+
+    monkeypatch.setattr(install, "fetch", fetched)
+    every = [dataclasses.replace(_tool(base, version), name=f"example-{version}") for version in versions]
+    found = install.ensure_all(every)
+    assert [(directory / "example").read_bytes() for directory, _ in found] == [_script(each) for each in versions]
+
+
+def test_a_failed_build_ends_those_that_wait() -> None:
+    built: list[str] = []
+
+    def failing(_: Path) -> None:
+        time.sleep(0.2)  # the others wait by then
+        raise LocalError("it does not compile")
+
+    bad = dataclasses.replace(_tool(None, "0.0.1"), build=failing)
+    with pytest.raises(LocalError, match="it does not compile"):
+        install.ensure_all([bad, *(_tool(None, f"{n}.0.0", built) for n in range(1, 5))])
+    assert len(built) < 4
 
 
 def test_downloads_are_not_repeated(publisher: tuple[Path, str]) -> None:
