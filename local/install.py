@@ -19,9 +19,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.paths import ROOT, cache, lock
-from console.progress import LocalError, run, step, warn
+from console.progress import LocalError, run, say, step, warn
 from local.checksums import recorded
 
+_ORIGIN = ".origin"  # the file that says how a tool came; without it a directory is not complete
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
 # No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
@@ -70,9 +71,17 @@ def find(tool: Tool) -> Path | None:
 def ensure_all(tools: Sequence[Tool]) -> list[tuple[Path, str]]:
     """Ensure several tools: downloads run side by side, builds one after the other. The first failure ends the rest."""
     ended = threading.Event()
+    missing = [tool.name for tool in tools if not find(tool) and not (_target(tool) / _ORIGIN).exists()]
+    if missing:
+        say(f"  {len(missing)} tools to get, once: {', '.join(missing)}")
+        say("  what cannot be downloaded is built: on 2 cores all of it takes about half an hour")
 
     def one(tool: Tool) -> tuple[Path, str]:
-        return ensure(tool, ended)
+        found = ensure(tool, ended)
+        if tool.name in missing:
+            missing.remove(tool.name)
+            say(f"  {tool.name}: {found[1]}; {len(missing)} tools left")
+        return found
 
     with ThreadPoolExecutor(len(tools)) as pool:
         try:
@@ -89,18 +98,22 @@ def ensure(tool: Tool, ended: threading.Event | None = None) -> tuple[Path, str]
     """
     if found := find(tool):
         return found, f"found in {found}"
-    target = cache() / "tools" / f"{tool.name}-{tool.version}-{recipe_hash(tool)}"
-    origin = target / ".origin"
+    target = _target(tool)
+    origin = target / _ORIGIN
     with lock(cache() / "tools" / f".{tool.name}.lock"):
         if not origin.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
                 made = Path(scratch) / "programs"
                 made.mkdir()
-                (made / ".origin").write_text(_get(tool, made, ended))
+                (made / _ORIGIN).write_text(_get(tool, made, ended))
                 shutil.rmtree(target, ignore_errors=True)
                 made.rename(target)
     return target, origin.read_text()
+
+
+def _target(tool: Tool) -> Path:
+    return cache() / "tools" / f"{tool.name}-{tool.version}-{recipe_hash(tool)}"
 
 
 def recipe_hash(tool: Tool) -> str:

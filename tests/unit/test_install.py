@@ -215,6 +215,21 @@ def test_downloads_run_side_by_side(publisher: tuple[Path, str], monkeypatch: py
     assert [(directory / "example").read_bytes() for directory, _ in found] == [_script(each) for each in versions]
 
 
+def test_what_is_missing_is_named_first_and_counted_down(
+    publisher: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, base = publisher
+    _publish(root, "1.2.3")
+    every = [dataclasses.replace(_tool(base), name="one"), dataclasses.replace(_tool(None), name="two")]
+    install.ensure_all(every)
+    printed = capsys.readouterr().out
+    assert printed.startswith("  2 tools to get, once: one, two\n")
+    assert "1 tools left" in printed
+    assert "0 tools left" in printed
+    install.ensure_all(every)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_failed_build_ends_those_that_wait() -> None:
     built: list[str] = []
 
