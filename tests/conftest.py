@@ -1,4 +1,6 @@
-"""For all levels."""
+"""Fixtures of all levels, and what each level took."""
+
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import settings
@@ -9,8 +11,25 @@ from local import jars
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
+_seconds = defaultdict[str, float](float)
+_tests: Counter[str] = Counter()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def state_record() -> None:
     """The jar that every stack with a Flink cluster reads, as `make` builds it before each command."""
     jars.build(jars.STATE_RECORD)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add a test's seconds to its level, `tests/<level>/...`."""
+    level = report.nodeid.split("/")[1]
+    _seconds[level] += report.duration
+    _tests[level] += report.when == "call"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what each level took."""
+    terminalreporter.section("levels")
+    for level, seconds in _seconds.items():
+        terminalreporter.line(f"{level:<12} {_tests[level]:>5} tests {seconds / 60:>6.1f} min")
