@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from components.dynamic import UserError
 
 _PULUMI_SECONDS = 60.0  # for reading an output or a setting of a stack
 _API_SECONDS = 15.0  # for the API server to answer
+
+# What Pulumi answered in this process, which lives for one run of the engine. Each answer takes a start of Pulumi and
+# the decryption of a state, most of a second of CPU, and each job and topic of a stack asks the same.
+_answers: dict[tuple[str, ...], str] = {}
+_asking = threading.Lock()
 
 
 class UnreachableError(UserError):
@@ -48,6 +54,13 @@ def kubeconfig_of(credentials: str, namespace: str, setting: str | None) -> str:
 
 
 def _pulumi(*arguments: str) -> str:
+    with _asking:
+        if arguments not in _answers:
+            _answers[arguments] = _ask(*arguments)
+        return _answers[arguments]
+
+
+def _ask(*arguments: str) -> str:
     command = ["pulumi", "--non-interactive", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PULUMI_SECONDS, check=True)

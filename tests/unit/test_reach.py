@@ -1,10 +1,12 @@
 """Reaching the cluster from a dynamic provider: where the kubeconfig comes from, and kubectl with it."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from components import reach
 from components.reach import UnreachableError, kubeconfig_of, kubectl
 
 
@@ -25,6 +27,7 @@ def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(reach, "_answers", dict[tuple[str, ...], str]())
     return tmp_path / "calls"
 
 
@@ -50,7 +53,18 @@ def test_credentials_are_read_when_needed(pulumi: Path) -> None:
             found(credentials, None)
 
 
+def test_pulumi_is_asked_once_for_an_answer_and_again_after_a_failure(pulumi: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:  # as the engine does
+        asked = [pool.submit(kubeconfig_of, "stack:organization/p/cluster", "dev", None) for _ in range(20)]
+    assert {each.result() for each in asked} == {"of the stack"}
+    for _ in range(2):
+        with pytest.raises(UnreachableError):
+            kubeconfig_of("stack:organization/p/gone", "dev", None)
+    assert [line.rsplit("/", 1)[-1] for line in pulumi.read_text().splitlines()] == ["cluster", "gone", "gone"]
+
+
 def test_credentials_without_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "_answers", dict[tuple[str, ...], str]())
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UnreachableError, match=r"no kubeconfig: `pulumi .*No such file"):
         kubeconfig_of("stack:organization/p/cluster", "dev", None)
