@@ -75,6 +75,8 @@ _BASE64 = re.compile(r"(?<=[\s\"':])[A-Za-z0-9+/]{8,}={0,2}(?=[\s\"',}\\]|\Z)(?!
 _START_OF_LINE = re.compile(
     r"[\s>]*(?:[-?*+]\s+)*(?:export\s+|set\s+|ENV\s+|#+\s*|//\s*)?\\*[\"']?(?:[\w-]+:)?-{0,2}\Z"
 )
+# A mapping where a value would be; `{}x` is none.
+_MAPPING = re.compile(r"\{\s*(?:\\*[\"']|[\w.-]+\s*:\s|\}(?=[\s,;)}\]\\\"']|\Z))")
 _BLOCK = re.compile(r"(?:[&!][^\s]*[ \t]+)*[|>][-+0-9]*[ \t]*(?:#.*)?\r?\Z")
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?[\w./-]+[\"']?\s*(?::(\s|\Z)|=)|\s*[{\[<#]")
 
@@ -220,7 +222,7 @@ def _value(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
         yield quoted
     elif rest[0] == "[" and (elements := _elements(text, start + 1)):
         yield from elements
-    elif not (rest[0] == "{" and re.match(r"\{\s*(?:\\*[\"']|[\w.-]+\s*:\s|\})", rest)) and not SAID.match(rest):
+    elif not _MAPPING.match(rest) and not SAID.match(rest):
         whole = _START_OF_LINE.fullmatch(text[line : match.start()]) and not match[0].lstrip().startswith("-")
         yield from _to_end(text, match, end) if whole else (_inside(text, match, end),)
 

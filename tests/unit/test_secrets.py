@@ -282,3 +282,8 @@ def test_a_sentence_before_a_colon_is_no_name() -> None:
 def test_a_setting_of_another_program_shows_no_secret() -> None:
     with pytest.raises(SettingsError, match=r"kubernetes:kubeconfig: no such setting \(its value is '\[secret\]'\)"):
         parse(_CONFIG | {"kubernetes:kubeconfig": "hunter2x"})
+
+
+def test_a_value_that_begins_with_an_empty_mapping_is_a_value() -> None:
+    assert masked("it is appPassword={}0000x") == f"it is appPassword={MASK}"
+    assert masked('{"password": {}, "a": 1}') == '{"password": {}, "a": 1}'
