@@ -76,7 +76,7 @@ _START_OF_LINE = re.compile(
     r"[\s>]*(?:[-?*+]\s+)*(?:export\s+|set\s+|ENV\s+|#+\s*|//\s*)?\\*[\"']?(?:[\w-]+:)?-{0,2}\Z"
 )
 # A mapping where a value would be; `{}x` is none.
-_MAPPING = re.compile(r"\{\s*(?:\\*[\"']|[\w.-]+\s*:\s|\}(?=[\s,;)}\]\\\"']|\Z))")
+_MAPPING = re.compile(r"\{\s*(?:\\*[\"']|[\w.-]+\s*:\s|\}(?=[)}\]\\\"']*(?:[\s,;]|\Z)))")
 _BLOCK = re.compile(r"(?:[&!][^\s]*[ \t]+)*[|>][-+0-9]*[ \t]*(?:#.*)?\r?\Z")
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?[\w./-]+[\"']?\s*(?::(\s|\Z)|=)|\s*[{\[<#]")
 
