@@ -55,7 +55,7 @@ images: .venv ## pull or build the platform's container images
 	@$(CLI) images
 
 checksums: .venv ## record the checksums of downloads in local/checksums.json, where their publishers can be reached
-	@.venv/bin/python -m local.checksums
+	@$(CLI) checksums
 
 kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"

@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
         "status": "what runs",
         "jars": "build the project's Java",
         "images": "pull or build the images",
+        "checksums": "record the checksums of downloads",
         "env": "print the export lines for pulumi and kubectl",
     }.items():
         commands.add_parser(name, help=text)
@@ -39,8 +40,6 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
     from cli import platform, prove, status, testing
-    from cli.pulumi import environment_settings, stack_file
-    from local import jars
 
     target = platform.Target(arguments.name, arguments.context)
     match arguments.command:
@@ -54,10 +53,8 @@ def _run(arguments: argparse.Namespace) -> int:
             prove.prove(target)
         case "status":
             status.show(target)
-        case "jars":
-            jars.build_all()
-        case "images":
-            platform.tell_ways({}, platform.get_images(environment_settings(stack_file("dev")), public=True))
+        case "jars" | "images" | "checksums":
+            _prepare(arguments.command)
         case "preview":
             platform.preview(target, arguments.stack)
         case "refresh" | "destroy":
@@ -74,6 +71,21 @@ def _run(arguments: argparse.Namespace) -> int:
         case _:
             return testing.run_tests(target, arguments.level)
     return 0
+
+
+def _prepare(command: str) -> None:
+    """Run a command that is about no platform: it makes or records what platforms are made of."""
+    from cli import platform
+    from cli.pulumi import environment_settings, stack_file
+    from local import jars, tools
+
+    match command:
+        case "jars":
+            jars.build_all()
+        case "images":
+            platform.tell_ways({}, platform.get_images(environment_settings(stack_file("dev")), public=True))
+        case _:
+            tools.record_checksums()
 
 
 def _stop(_signal: int, _frame: object) -> None:

@@ -132,7 +132,7 @@ class Workspace:
 
         It is interrupted where `watch` gives up what it waits for.
         """
-        words = self.words(command, stack, *options)
+        words = self._words(command, stack, *options)
         self._recover(stack)
         say(f"  $ {' '.join(words)}")
         with watching(watch) if watch else nullcontext() as started:
@@ -145,7 +145,7 @@ class Workspace:
 
     def start(self, command: str, stack: str, *options: str) -> "subprocess.Popen[bytes]":
         """Start a Pulumi command on a stack without its output, for tests that kill it."""
-        words = self.words(command, stack, *options)
+        words = self._words(command, stack, *options)
         self._recover(stack)
         return runs.start(words, state=self.state, stack=stack, environment=self.environment(stack), quiet=True)
 
@@ -184,15 +184,14 @@ class Workspace:
 
     def capture(self, command: str, stack: str, *options: str) -> str:
         """Run a Pulumi command on a stack and return what it prints. Raises LocalError with that when it fails."""
-        return run(self.words(command, stack, *options), cwd=ROOT, env=self.environment(stack))
+        return run(self._words(command, stack, *options), cwd=ROOT, env=self.environment(stack))
 
     def look(self, command: Sequence[str], stack: str) -> Preview:
         """Run one of the engine's commands that change nothing (cli.preview.engine) and return what its events tell."""
         copy = self.prepare(stack)
         return engine.look(command, stack, ["--config-file", str(copy)], self.environment(stack))
 
-    def words(self, command: str, stack: str, *options: str) -> list[str]:
-        """Return the command line of a Pulumi command on a stack, and make the stack if it does not exist."""
+    def _words(self, command: str, stack: str, *options: str) -> list[str]:
         copy = self.prepare(stack)
         return ["pulumi", command, "--stack", stack, "--config-file", str(copy), "--suppress-permalink=true", *options]
 

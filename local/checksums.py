@@ -6,12 +6,10 @@ kind of machine and records what is missing: run it where the publishers can be 
 """
 
 import json
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from console.progress import LocalError, say
+from console.progress import LocalError
 
 FILE = Path(__file__).with_name("checksums.json")
 
@@ -32,26 +30,3 @@ def record(found: Mapping[str, str], file: Path = FILE) -> list[str]:
     new = sorted(found.keys() - known.keys())
     file.write_text(json.dumps(dict(sorted({**known, **found}.items())), indent=2) + "\n", encoding="utf-8")
     return new
-
-
-def main() -> int:
-    """Download all tools, verify each, and record the missing checksums."""
-    from local import install, tools  # they read this module
-
-    found: dict[str, str] = {}
-    for tool in (*tools.client_tools(), *tools.node_tools(), tools.yaml_host(), tools.actionlint()):
-        if tool.download:
-            with tempfile.TemporaryDirectory(prefix="checksums-") as scratch:
-                found[tool.download.url] = install.fetch(tool.download, tool.programs, Path(scratch))
-            say(f"  {tool.name} {tool.version}: {found[tool.download.url]}")
-    new = record(found)
-    say(f"  {len(found)} downloads verified, {len(new)} recorded in {FILE.name}{': commit it' if new else ''}")
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (LocalError, OSError) as error:
-        print(f"make checksums: {error}", file=sys.stderr)
-        sys.exit(1)

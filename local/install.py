@@ -71,33 +71,44 @@ def find(tool: Tool) -> Path | None:
 def ensure_all(tools: Sequence[Tool]) -> list[tuple[Path, str]]:
     """Ensure several tools: downloads run side by side, builds one after the other. The first failure ends the rest."""
     ended = threading.Event()
-    missing = [tool.name for tool in tools if not find(tool) and not (_target(tool) / _ORIGIN).exists()]
-    if missing:
-        say(f"  {len(missing)} tools to get, once: {', '.join(missing)}")
-        say("  what cannot be downloaded is built: on 2 cores all of it takes about half an hour")
+    there = [present(tool) for tool in tools]
+    missing = [tool.name for tool, found in zip(tools, there, strict=True) if not found]
+    if not missing:
+        return list(filter(None, there))
+    say(f"  {len(missing)} tools to get, once: {', '.join(missing)}")
+    say("  what cannot be downloaded is built: on 2 cores all of it takes about half an hour")
 
-    def one(tool: Tool) -> tuple[Path, str]:
-        found = ensure(tool, ended)
-        if tool.name in missing:
+    def one(tool: Tool, found: tuple[Path, str] | None) -> tuple[Path, str]:
+        if not found:
+            found = get(tool, ended)
             missing.remove(tool.name)
             say(f"  {tool.name}: {found[1]}; {len(missing)} tools left")
         return found
 
     with ThreadPoolExecutor(len(tools)) as pool:
         try:
-            return list(pool.map(one, tools))
+            return list(pool.map(one, tools, there))
         except BaseException:
             ended.set()
             raise
 
 
-def ensure(tool: Tool, ended: threading.Event | None = None) -> tuple[Path, str]:
-    """Return the directory that holds the tool's programs and the way they came, getting them first if need be.
+def ensure(tool: Tool) -> tuple[Path, str]:
+    """Return the directory that holds the tool's programs and the way they came, getting them first if need be."""
+    return present(tool) or get(tool, threading.Event())
 
-    A build that waits for another one does not begin once `ended` is set.
-    """
+
+def present(tool: Tool) -> tuple[Path, str] | None:
+    """Return the directory of a tool that is there, and the way it came."""
     if found := find(tool):
         return found, f"found in {found}"
+    target = _target(tool)
+    origin = target / _ORIGIN
+    return (target, origin.read_text()) if origin.exists() else None
+
+
+def get(tool: Tool, ended: threading.Event) -> tuple[Path, str]:
+    """Get a tool that is missing. A build that waits for another one does not begin once `ended` is set."""
     target = _target(tool)
     origin = target / _ORIGIN
     with lock(cache() / "tools" / f".{tool.name}.lock"):
@@ -126,7 +137,7 @@ def recipe_hash(tool: Tool) -> str:
     return digest.hexdigest()[:12]
 
 
-def _get(tool: Tool, into: Path, ended: threading.Event | None) -> str:
+def _get(tool: Tool, into: Path, ended: threading.Event) -> str:
     label = f"{tool.name} {tool.version}"
     if tool.download and _answers(tool.download.url):
         try:
@@ -142,10 +153,14 @@ def _get(tool: Tool, into: Path, ended: threading.Event | None) -> str:
             f"{label} is not on PATH, cannot be downloaded, and there is no Go to build it with: install any one"
         )
     with _building:
-        if ended and ended.is_set():
+        if ended.is_set():
             raise LocalError(f"{label}: not built, as something failed before")
-        with step(f"{label}: building from its Go module"):
-            tool.build(into)
+        try:
+            with step(f"{label}: building from its Go module"):
+                tool.build(into)
+        except BaseException:
+            ended.set()  # before the next one may begin
+            raise
     missing = [program for program in tool.programs if not (into / program).exists()]
     if missing:
         raise LocalError(f"{label}: the build produced no {', '.join(missing)}")

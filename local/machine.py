@@ -13,11 +13,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from versions import JAVA, PYTHON
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PYTHON = (3, 11)
-JAVA = 17
 # The platform with its node takes 3.2 GiB at rest (README.md, What it costs); the rest is for builds and the proof.
 MEMORY_GIB = 5
 # Tools, images and volumes take 5 GB, and the compiler's own caches 20 GB more where tools are built (README.md).
@@ -27,9 +27,9 @@ DISK_TO_BUILD_GIB = 28
 
 def problems(*, node: bool) -> Iterator[str]:
     """Yield what keeps `make up` from working here. A local `node` needs more than the client of a cluster."""
-    if sys.version_info < PYTHON:
+    if sys.version_info < tuple(map(int, PYTHON.split("."))):
         found = platform.python_version()
-        yield f"Python {found}, below {'.'.join(map(str, PYTHON))}: name a newer one, such as make up PYTHON=python3.12"
+        yield f"Python {found}, below {PYTHON}: name a newer one, such as make up PYTHON=python3.12"
         return  # the modules below need it
     if node:
         yield from _node()
@@ -76,7 +76,7 @@ def _programs() -> Iterator[str]:
         return
     printed = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(?:1\.)?(\d+)', printed)
-    if version and int(version[1]) < JAVA:
+    if version and int(version[1]) < int(JAVA):
         yield f"Java {version[1]}, below {JAVA}: install Java {JAVA}"
 
 

@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 from console.paths import ROOT, cache, lock
-from console.progress import LocalError, run, step
-from local.install import GO_ENVIRONMENT, Download, Tool, ensure_all, go_build
+from console.progress import LocalError, run, say, step
+from local import checksums
+from local.install import GO_ENVIRONMENT, Download, Tool, ensure_all, fetch, go_build
 from versions import (
     ACTIONLINT,
     COREDNS,
@@ -244,6 +245,23 @@ def actionlint() -> Tool:
             checksums=f"{release}/actionlint_{ACTIONLINT}_checksums.txt",
             member="",
         ),
+    )
+
+
+def record_checksums() -> None:
+    """Download all tools, verify each, and record the missing checksums. Raises LocalError where one cannot be had."""
+    found: dict[str, str] = {}
+    for tool in (*client_tools(), *node_tools(), yaml_host(), actionlint()):
+        if tool.download:
+            with tempfile.TemporaryDirectory(prefix="checksums-") as scratch:
+                try:
+                    found[tool.download.url] = fetch(tool.download, tool.programs, Path(scratch))
+                except OSError as error:
+                    raise LocalError(f"{tool.name}: {error}") from None
+            say(f"  {tool.name} {tool.version}: {found[tool.download.url]}")
+    new = checksums.record(found)
+    say(
+        f"  {len(found)} downloads verified, {len(new)} recorded in {checksums.FILE.name}{': commit it' if new else ''}"
     )
 
 

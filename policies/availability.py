@@ -204,7 +204,7 @@ def _long_running(stack: Stack) -> Iterator[Container]:
 
 
 def _goes_on(container: Container) -> bool:
-    """Return whether it is a native sidecar; where that is not known, who judges it says so."""
+    """Return whether it is a native sidecar; True if that is not known, which other rules report."""
     try:
         return container.sidecar
     except CannotJudgeError:

@@ -52,13 +52,11 @@ class Server(sdk._PolicyAnalyzerServicer):
 
     def Analyze(self, request: Any, _context: object) -> Any:  # noqa: N802  the protocol's name
         """Judge one resource by its inputs, before it is made."""
-        self._configure_runtime_settings()
         alone = self.judge.written(_resource(request))
         return self._response("object", alone)
 
     def AnalyzeStack(self, request: Any, _context: object) -> Any:  # noqa: N802  the protocol's name
         """Judge all resources together, at the end."""
-        self._configure_runtime_settings()
         return self._response("stack", self.judge.stack((each.urn, _reader(each)) for each in request.resources))
 
     def Remediate(self, _request: object, _context: object) -> Any:  # noqa: N802  the protocol's name

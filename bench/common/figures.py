@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from console.paths import ROOT
 
-PUBLISHED = ROOT / "docs" / "figures"
 _NOT_RECORDED = ("name", "context", "out")
 
 
@@ -43,12 +43,9 @@ def write(
     totals: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `<out>/<name>.json`, one figure or sample a line, and return its path."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
     head = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": commit.stdout.strip(),
+        "commit": _commit(),
         "cpus": os.cpu_count(),
         "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
         "arguments": {key: value for key, value in vars(arguments).items() if key not in _NOT_RECORDED},
@@ -60,6 +57,12 @@ def write(
     file = out / f"{name}.json"
     file.write_text(text)
     return file
+
+
+@cache  # a harness writes after each repetition, and its code is that of its start
+def _commit() -> str:
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def read(file: Path) -> Record:

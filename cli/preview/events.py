@@ -173,7 +173,7 @@ def protects_data(preview: Preview) -> bool:
 
 
 def _told(step: Step) -> bool:
-    """Return what happens to the engine's own default providers is nothing that anyone asked for."""
+    """Return whether a step is shown: it changes something, and not the engine's own default providers."""
     default = step.type.startswith("pulumi:providers:") and step.name.startswith("default")
     return step.op not in _SILENT and not default
 

@@ -182,7 +182,7 @@ def variable_refusals(
 
 
 def _bound(kind: Kind, memory: Memory) -> tuple[int, str, bool]:
-    """Return what memory of a kind there is, how that adds up, and whether less of it is wrong, too.
+    """Return the bound of one kind of memory, the sum that it comes from, and whether less of it is wrong, too.
 
     Flink sets heap and direct memory itself, and relies on both: with less the JVM or the network does not start.
     """

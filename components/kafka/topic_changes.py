@@ -79,7 +79,7 @@ def problems_of_creation(new: TopicArgs, seen: Seen) -> Problems:
 
 
 def problems_of_change(old: TopicArgs, new: TopicArgs, seen: Seen | None) -> Problems:
-    """Return what of a change Kafka cannot do to a topic that exists, and that a replacement must not be the answer to.
+    """Return the changes to an existing topic that Kafka cannot make: a replacement would delete its records.
 
     `seen` is None where Kafka could not be asked: then `old`, what the last update left, has to do.
     """

@@ -67,7 +67,7 @@ def named(values: Sequence[Any], name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def secret_names(name: str, value: object) -> list[str]:
-    """Return what the secrets in a value are called, of which nothing is told but that."""
+    """Return the names of the secrets in a value, and nothing else of them."""
     return [name] if is_secret(name, value) else list(dict.fromkeys(span.name for span in secrets_in(str(value))))
 
 

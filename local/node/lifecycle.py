@@ -333,7 +333,7 @@ def shim_sockets(run_directory: Path) -> list[Path]:
 
 
 def leftovers(name: str) -> list[str]:
-    """Return what of a cluster that is down is still on the machine: nothing, when all went well."""
+    """Return the remains of a cluster that is down on this machine: nothing, when all went well."""
     check_name(name)
     directory, ns = state(name), f"sp-{name}"
     found = [f"process {pid}" for pid in sorted(cgroups.processes(ns))]

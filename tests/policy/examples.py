@@ -1,7 +1,7 @@
 """Good objects, and bad ones: each is the good stack with one thing changed, and the only rule that refuses it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 from policies.engine import plain
 from policies.pack import Configuration
 from policies.resources import Resource, Stack
+from tests.unit.recording import Resource as Made
 
 HERE = Path(__file__).parent
 MISSING = object()
@@ -340,3 +341,8 @@ def resources(documents: list[Document]) -> Iterator[Resource]:
 
 def stack(documents: list[Document]) -> Stack:
     return Stack(resources(documents))
+
+
+def stack_of(made: Iterable[Made]) -> Stack:
+    """Recorded resources as the engine hands them over."""
+    return Stack(Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs)) for each in made)

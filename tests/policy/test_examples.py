@@ -6,12 +6,11 @@ from unittest import mock
 
 import pytest
 
-from policies.engine import plain
 from policies.pack import judge
-from policies.resources import Resource, Stack
 from stacks import cluster, environment
 from stacks.bounds import configured, of_cluster
 from stacks.settings import ROOT, ClusterSettings, EnvironmentSettings, load_file, schema
+from tests.policy.examples import stack_of
 from tests.unit import building
 from tests.unit.recording import Recording, record
 from tests.unit.test_stacks import KUBECONFIG, export, reference
@@ -38,10 +37,7 @@ def rules_broken(file: Path) -> list[str]:
     said, settings = configured(stack), load_file(file)
     if isinstance(settings, ClusterSettings):  # it has one environment more than the stack of this project
         said = said.with_bounds(of_cluster(settings.environments))
-    of = Stack(
-        Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
-        for each in recording.resources
-    )
+    of = stack_of(recording.resources)
     return [finding.rule for finding in judge(of, said)]
 
 

@@ -5,23 +5,18 @@ import yaml
 
 from cli.preview.stacks import kinds
 from components.isolation.settings import NamespaceSettings
-from policies.engine import plain
 from policies.kafka import topics
 from policies.pack import RULES, Configuration, judge
-from policies.resources import Resource, Stack
 from stacks.bounds import configured, of_environment
 from stacks.settings import ROOT, ClusterSettings, load_file
-from tests.policy.examples import HERE, stack
+from tests.policy.examples import HERE, stack, stack_of
 from tests.policy.recorded import recorded
 from tests.unit import building
 
 
 @pytest.mark.parametrize("name", kinds(ROOT))
 def test_nothing_is_wrong_with_the_stacks_and_all_of_them_is_judged(name: str) -> None:
-    of = Stack(
-        Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
-        for each in recorded(name).resources
-    )
+    of = stack_of(recorded(name).resources)
     assert judge(of, configured(name)) == []
     settings = load_file(ROOT / "stacks" / f"Pulumi.{name}.yaml")
     workloads = 0 if isinstance(settings, ClusterSettings) else 2 + 2 * len(settings.flink.clusters)
@@ -30,10 +25,7 @@ def test_nothing_is_wrong_with_the_stacks_and_all_of_them_is_judged(name: str) -
 
 def test_the_pack_sees_all_resources_of_the_stacks() -> None:
     """A change for the worse in a setting of each subject is found in the real stack too."""
-    of = Stack(
-        Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
-        for each in recorded("ops").resources
-    )
+    of = stack_of(recorded("ops").resources)
     strict = {
         "container-memory-limit": {"maxMib": 1},
         "namespace-memory-limit": {"maxMib": 1},
@@ -107,7 +99,7 @@ def test_a_manifest_as_in_flinks_documentation_is_caught() -> None:
 
 def test_a_directory_of_a_node_is_for_environments_that_allow_it() -> None:
     made = building.flink(taskManagers={"stateDirectory": {"hostPath": "/var/lib/flink/state"}}).resources
-    of = Stack(Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs)) for each in made)
+    of = stack_of(made)
 
     def found(*paths: str) -> set[str]:
         allowed = {rule.id: {"hostPaths": paths} for rule in RULES if "hostPaths" in rule.settings}

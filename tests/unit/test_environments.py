@@ -27,17 +27,17 @@ from cli.preview.stacks import kinds
 from console.paths import ROOT
 from policies.engine import plain
 from policies.pack import judge
-from policies.resources import Resource, Stack
 from stacks.bounds import configured, policy_options
 from stacks.declared import without_stack
 from stacks.settings import load_file
+from tests.policy.examples import stack_of
 from tests.policy.recorded import recorded
 
 told = {"without stack": without_stack(), "known to make": pulumi.stack_names()}
 told["overlay"] = sorted(platform._overlay({"server": "https://10.0.0.1:6443"}, mock.Mock(admin_port=1)))
 for stack in kinds(ROOT):
     made = sorted(recorded(stack).resources, key=lambda each: each.urn)
-    of = Stack(Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs)) for each in made)
+    of = stack_of(made)
     policies = configured(stack)
     told[stack] = {
         "settings": repr(load_file(pulumi.stack_file(stack))),

@@ -15,11 +15,10 @@ from pulumi.runtime import set_all_config
 from pydantic import ValidationError
 
 from console.paths import ROOT
-from policies.engine import plain
 from policies.pack import judge
-from policies.resources import Resource, Stack
 from stacks.bounds import configured
 from stacks.settings import read_file
+from tests.policy.examples import stack_of
 from tests.unit.recording import Recording, record
 
 PROGRAM = ROOT / "examples" / "program"
@@ -67,10 +66,7 @@ def test_its_image_is_that_of_its_settings_and_nothing_is_left_behind(tmp_path: 
 
 
 def test_the_policies_find_nothing_but_logs_that_are_not_shipped(tmp_path: Path) -> None:
-    of = Stack(
-        Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
-        for each in build(tmp_path).resources
-    )
+    of = stack_of(build(tmp_path).resources)
     assert {finding.rule for finding in judge(of, configured("dev"))} == KNOWN
     assert len(of.pods) == 2
 

@@ -12,13 +12,12 @@ from pulumi.provider.server import ComponentInitError
 
 from components.flink.settings import FlinkClusterSettings
 from console.paths import ROOT
-from policies.engine import plain
 from policies.pack import judge
-from policies.resources import Resource, Stack
 from provider.host import Components, schema
 from provider.resources import TAKES
 from stacks.bounds import configured
 from stacks.settings import read_file
+from tests.policy.examples import stack_of
 from tests.unit import building
 from tests.unit.recording import Recording, created_before, record
 
@@ -97,10 +96,7 @@ def test_the_provider_makes_the_same_flink_cluster_as_the_library() -> None:
 
 def test_the_policies_judge_a_flink_cluster_as_they_do_that_of_a_stack() -> None:
     recording = construct("FlinkCluster", {**CLUSTER, "jobManager": {"replicas": 2.0}})
-    of = Stack(
-        Resource(type=each.type, name=each.name, urn=each.urn, properties=plain(each.inputs))
-        for each in recording.resources
-    )
+    of = stack_of(recording.resources)
     assert {finding.rule for finding in judge(of, configured("dev"))} == {"flink-logs-shipped"}
 
 
