@@ -189,7 +189,7 @@ class Workspace:
     def look(self, command: Sequence[str], stack: str) -> Preview:
         """Run one of the engine's commands that change nothing (cli.preview.engine) and return what its events tell."""
         copy = self.prepare(stack)
-        return engine.look(command, stack, ["--config-file", str(copy)], self.environment(stack))
+        return engine.look(command, stack, engine.options(command, stack, copy), self.environment(stack))
 
     def _words(self, command: str, stack: str, *options: str) -> list[str]:
         copy = self.prepare(stack)
@@ -203,7 +203,7 @@ class Workspace:
         """
         copy = self.prepare(stack)
         self._recover(stack)
-        found = engine.look(engine.PREVIEW, stack, ["--config-file", str(copy)], self.environment(stack))
+        found = engine.look(engine.PREVIEW, stack, engine.options(engine.PREVIEW, stack, copy), self.environment(stack))
         if found.changes_nothing:
             say(f"  {stack}: {summary(found)}")
             return False

@@ -4,6 +4,7 @@ The stack `dev` of a platform that runs is previewed with Flink clusters and top
 """
 
 import argparse
+import base64
 import json
 import resource
 import subprocess
@@ -21,13 +22,14 @@ from bench.common.program import add_target, positive, program
 from cli import platform, prove
 from cli.kube import Kube
 from cli.platform import Target
+from cli.preview import engine
 from cli.preview.events import Preview
 from cli.pulumi import Workspace
 from console.progress import LocalError, say
 from policies.pack import PACK
-from stacks.settings import merge
+from stacks.settings import merge, state_record
 
-_SMALL = {"partitions": 1, "replicas": 1, "config": {"retention.bytes": 262144, "segment.bytes": 262144}}
+_SMALL = {"partitions": 1, "replicas": 1, "config": {"retention.bytes": 1048576, "segment.bytes": 1048576}}
 _NO_BOUND = {"namespace-memory-limit": "advisory"}  # a hundred clusters exceed the quota; nothing is applied
 
 T = TypeVar("T")
@@ -83,8 +85,9 @@ class _Size:
         }
 
 
-def _preview(work: Workspace, options: Sequence[str]) -> Preview:
-    found = work.look(("preview", *options), prove.STACK)
+def _preview(work: Workspace, checks: Sequence[str]) -> Preview:
+    copy, environment = work.prepare(prove.STACK), work.environment(prove.STACK)
+    found = engine.look(engine.PREVIEW, prove.STACK, ["--config-file", str(copy), *checks], environment)
     if found.result != "succeeded":
         raise LocalError(f"the preview failed: {found.errors or found.violations}")
     return found
@@ -95,9 +98,13 @@ def _of(found: Preview) -> int:
 
 
 def _manifests(found: Preview) -> list[Mapping[str, Any]]:
-    """The Kubernetes objects that a preview would create."""
+    """The Kubernetes objects that a preview would create.
+
+    A preview masks binary data, which is the jar that each Flink cluster mounts.
+    """
+    jar = base64.b64encode(state_record()).decode()
     return [
-        {key: value for key, value in step.new.items() if key != "__defaults"}
+        {key: dict.fromkeys(value, jar) if key == "binaryData" else value for key, value in step.new.items()}
         for step in found.steps
         if step.op == "create" and step.type.startswith("kubernetes:") and step.new
     ]

@@ -71,7 +71,7 @@ def _look(arguments: argparse.Namespace) -> Preview:
     command = engine.PREVIEW if arguments.command == "run" else engine.DRIFT
     with tempfile.TemporaryDirectory() as scratch:  # Pulumi writes to the file that it is given
         copy = shutil.copy(root / "stacks" / f"Pulumi.{arguments.stack}.yaml", scratch)
-        options = ["--config-file", copy]
+        options = engine.options(command, arguments.stack, Path(copy))
         return engine.look(command, arguments.stack, options, {**engine.SALT_OF_STATE, **environment}, root)
 
 

@@ -20,31 +20,25 @@ PREVIEW = ("preview",)
 DRIFT = ("refresh", "--preview-only", "--expect-no-changes")
 
 
+def options(command: Sequence[str], stack: str, settings: Path) -> list[str]:
+    """Return the options for PREVIEW or DRIFT of a stack: the file of its settings and, for a preview, its policies."""
+    return ["--config-file", str(settings), *(policy_options(stack) if command == PREVIEW else [])]
+
+
 def look(
-    command: Sequence[str], stack: str, options: Sequence[str], environment: Mapping[str, str], checkout: Path = ROOT
+    command: Sequence[str], stack: str, words: Sequence[str], environment: Mapping[str, str], checkout: Path = ROOT
 ) -> Preview:
     """Run PREVIEW or DRIFT on a stack, neither of which changes anything; return what the engine's events tell.
 
-    The program is that of `checkout`, the policy pack with its configuration always this one's.
+    `words` are its options; the program is that of `checkout`.
     """
     with tempfile.TemporaryDirectory(prefix="preview-") as scratch, step(f"{command[0]} of {stack}"):
         events, display = Path(scratch) / "events", Path(scratch) / "display"
-        checks = policy_options(stack) if command == PREVIEW else []
-        words = [
-            "pulumi",
-            *command,
-            "--stack",
-            stack,
-            "--non-interactive",
-            *options,
-            *checks,
-            "--event-log",
-            str(events),
-        ]
+        line = ["pulumi", *command, "--stack", stack, "--non-interactive", *words, "--event-log", str(events)]
         with display.open("wb") as out:
             # The flag for the event log is there only in this mode.
             env = {**environment, "PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
-            child = subprocess.Popen(words, cwd=checkout, env=env, stdout=out, stderr=subprocess.STDOUT)
+            child = subprocess.Popen(line, cwd=checkout, env=env, stdout=out, stderr=subprocess.STDOUT)
             code = attend(child)
         found = Preview()
         if events.exists():
