@@ -8,8 +8,13 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 HEARTBEAT_SECONDS = 30  # a step that takes longer says that it is still at it
 
@@ -27,39 +32,93 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-@dataclass
+@dataclass(kw_only=True, eq=False)
 class Step:
-    """A step that runs: what it is about at the moment stands below its signs of life."""
+    """A step that runs: what it is about at the moment stands beside it in the table, or below its signs of life."""
 
+    title: str
     about: str = ""
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it has run."""
+        return time.monotonic() - self.start
+
+
+_current: ContextVar[Step] = ContextVar("_current")  # the innermost step of this thread
+_steps: list[Step] = []  # those that run, the earliest first
+_table = threading.Event()  # set while the table shows them
 
 
 @contextmanager
 def step(title: str) -> Generator[Step]:
-    """Show a step that may take long: its title, a sign of life every 30 s, and the seconds it took."""
-    start = time.monotonic()
+    """Show a step that may take long: a row of the table, else a sign of life every 30 s; then the seconds it took."""
+    this = Step(title=title)
     done = threading.Event()
-    this = Step()
-    say(f"  {title} ...")
+    if not _table.is_set():
+        say(f"  {title} ...")
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
-            say(f"  {title} ... still running after {time.monotonic() - start:.0f} s")
-            if this.about:
-                say(f"    {this.about}")
+            if not _table.is_set():
+                say(f"  {title} ... still running after {this.seconds:.0f} s")
+                if this.about:
+                    say(f"    {this.about}")
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
+    _steps.append(this)
+    before = _current.set(this)
     try:
         yield this
     except BaseException:
-        done.set()
-        say(f"  {title}: failed after {time.monotonic() - start:.1f} s")
+        say(f"  {title}: failed after {this.seconds:.1f} s")
         raise
+    else:
+        say(f"  {title}: {this.seconds:.1f} s")
     finally:
+        _current.reset(before)
+        _steps.remove(this)
         done.set()
         thread.join()
-    say(f"  {title}: {time.monotonic() - start:.1f} s")
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: seconds below two minutes, else minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def note(text: str) -> None:
+    """Say what the step that runs is about at the moment."""
+    if this := _current.get(None):
+        this.about = text
+
+
+@contextmanager
+def table() -> Generator[None]:
+    """Show the steps that run as one live table below what else is printed, in a terminal; a log stays a log."""
+    if not sys.stdout.isatty() or _table.is_set():
+        yield
+        return
+    from rich.live import Live  # imported here, as most commands show no table
+
+    with Live(get_renderable=_rows, refresh_per_second=2, transient=True):
+        _table.set()
+        try:
+            yield
+        finally:
+            _table.clear()
+
+
+def _rows() -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = Table.grid(padding=(0, 2))
+    for each in list(_steps):
+        rows.add_row(Text(f"  {each.title}"), Text(f"{each.seconds:.0f} s"), Text(each.about, style="dim"))
+    return rows
 
 
 def run(
