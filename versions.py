@@ -48,7 +48,7 @@ ETCD = "3.6.7"
 # renovate: datasource=github-releases depName=coredns/coredns extractVersion=^v(?<version>.+)$
 COREDNS = "1.12.4"
 # renovate: datasource=github-releases depName=kubernetes-sigs/metrics-server extractVersion=^v(?<version>.+)$
-METRICS_SERVER = "0.9.0"
+METRICS_SERVER = "0.8.0"
 # renovate: datasource=github-releases depName=rancher/local-path-provisioner extractVersion=^v(?<version>.+)$
 LOCAL_PATH_PROVISIONER = "0.0.30"
 

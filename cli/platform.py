@@ -18,7 +18,7 @@ from cli.preview.comment import comment, refusals
 from cli.pulumi import Workspace, environment_settings, stack_file, stack_names
 from cli.watch import Watch
 from console.paths import ROOT, lock, state, write
-from console.progress import LocalError, run, say, step, warn
+from console.progress import LocalError, run, say, step, table, warn
 from local import images
 from local.jars import build_for
 from local.node import lifecycle
@@ -139,7 +139,7 @@ def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
     if over := _on_node(settings):
         settings = environment_settings(stack_file("dev"), over)
         say("  logs: shipped by the OpenTelemetry Collector here, which can be built; the image of fluentd cannot")
-    with ThreadPoolExecutor(1) as pool:
+    with table(), ThreadPoolExecutor(1) as pool:
         loading = pool.submit(get_images, settings, public=True)  # downloads, while the compiler works
         directory, ways = get_tools(node=True)
         ready = loading.result()
@@ -155,7 +155,8 @@ def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
 
 
 def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
-    directory, ways = get_tools(node=False)
+    with table():
+        directory, ways = get_tools(node=False)
     tell_ways(ways, [])
     kubeconfig, _ = preflight.single_context(directory / "kubectl", target.context, target.state)
     preflight.check(directory / "kubectl", kubeconfig, settings)

@@ -3,32 +3,36 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.paths import ROOT, cache, lock
-from console.progress import LocalError, run, say, step, warn
+from console.progress import LocalError, duration, note, say, step, warn
 from local.checksums import recorded
 
 _ORIGIN = ".origin"  # the file that says how a tool came; without it a directory is not complete
+_BUILD_DISK = "8 GB of Go's caches"
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
 # No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
+_PACKAGE = re.compile(r"[\w./~-]+")  # a line of the compiler that only says what it is at
 _hosts: dict[str, bool] = {}  # whether each host that was asked answers, in this run
 _asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-_building = threading.Lock()  # one compiler uses all cores
+SHARED = ROOT / "local" / "modules" / "tools"  # the Go module of all tools but one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,9 @@ class Tool:
     version: str
     programs: Sequence[str]
     version_arguments: Sequence[str] = ("--version",)  # what makes the first program print its version
-    modules: Sequence[str]  # directories of local/modules that the build reads
     build: Callable[[Path], None]  # builds the programs into a directory
+    modules: Sequence[Path] = (SHARED,)  # the Go modules that the build reads
+    build_seconds: int = 0  # what the build took on 2 cores, after those of the tools before it
     download: Download | None = None
     plugin_directory: Path | None = None  # where Pulumi itself keeps this plug-in at this version
 
@@ -70,97 +75,120 @@ def find(tool: Tool) -> Path | None:
 
 def ensure_all(tools: Sequence[Tool]) -> list[tuple[Path, str]]:
     """Ensure several tools: downloads run side by side, builds one after the other. The first failure ends the rest."""
-    ended = threading.Event()
-    there = [present(tool) for tool in tools]
-    missing = [tool.name for tool, found in zip(tools, there, strict=True) if not found]
-    if not missing:
-        return list(filter(None, there))
-    say(f"  {len(missing)} tools to get, once: {', '.join(missing)}")
-    say("  what cannot be downloaded is built: on 2 cores all of it takes about half an hour")
+    missing = [tool for tool in tools if not present(tool)]
+    if missing:
+        say(f"  {len(missing)} tools to get, once: {', '.join(tool.name for tool in missing)}")
+        whole = duration(sum(tool.build_seconds for tool in missing))
+        say(f"  what cannot be downloaded is built: all of it in about {whole} on 2 cores, and {_BUILD_DISK}")
+        with ThreadPoolExecutor(len(missing)) as pool:
+            _get_all(missing, {pool.submit(_get, tool, _download): tool for tool in missing})
+    return [found for tool in tools if (found := present(tool))]
 
-    def one(tool: Tool, found: tuple[Path, str] | None) -> tuple[Path, str]:
-        if not found:
-            found = get(tool, ended)
-            missing.remove(tool.name)
-            say(f"  {tool.name}: {found[1]}; {len(missing)} tools left")
-        return found
 
-    with ThreadPoolExecutor(len(tools)) as pool:
-        try:
-            return list(pool.map(one, tools, there))
-        except BaseException:
-            ended.set()
-            raise
+def _get_all(missing: Sequence[Tool], downloads: dict[Future[bool], Tool]) -> None:
+    """Follow the downloads, and build what none of them brings, in the order of the tools."""
+    left, builds = list(missing), list[Tool]()
+    expected, took = 0, 0.0  # of the builds that are done: how fast this machine is
+
+    def got(tool: Tool) -> None:
+        left.remove(tool)
+        seconds = sum(each.build_seconds for each in builds) * (took / expected if expected else 1)
+        more = f", {builds[0].name} next: about {duration(seconds)} more to build" if builds else ""
+        say(f"  {tool.name}: {_origin(tool).read_text()}; {len(left)} tools left{more}")
+
+    wait(downloads, timeout=CONNECT_SECONDS)  # by then it is known who answers, and so what has to be built
+    while downloads or builds:
+        done, _ = wait(downloads, timeout=0 if builds else None, return_when=FIRST_COMPLETED)
+        for each in done:
+            tool = downloads.pop(each)
+            if each.result():
+                got(tool)
+            else:
+                builds.append(tool)
+        if builds:
+            builds.sort(key=missing.index)
+            tool, began = builds.pop(0), time.monotonic()
+            _get(tool, _build)
+            expected, took = expected + tool.build_seconds, took + time.monotonic() - began
+            got(tool)
 
 
 def ensure(tool: Tool) -> tuple[Path, str]:
     """Return the directory that holds the tool's programs and the way they came, getting them first if need be."""
-    return present(tool) or get(tool, threading.Event())
+    if not (found := present(tool)):
+        _ = _get(tool, _download) or _get(tool, _build)
+        found = present(tool)
+    assert found
+    return found
 
 
 def present(tool: Tool) -> tuple[Path, str] | None:
     """Return the directory of a tool that is there, and the way it came."""
     if found := find(tool):
         return found, f"found in {found}"
-    target = _target(tool)
-    origin = target / _ORIGIN
-    return (target, origin.read_text()) if origin.exists() else None
+    origin = _origin(tool)
+    return (origin.parent, origin.read_text()) if origin.exists() else None
 
 
-def get(tool: Tool, ended: threading.Event) -> tuple[Path, str]:
-    """Get a tool that is missing. A build that waits for another one does not begin once `ended` is set."""
+def _get(tool: Tool, way: Callable[[Tool, Path], str | None]) -> bool:
+    """Get a tool in one way, unless it is there; return whether it is there now."""
     target = _target(tool)
-    origin = target / _ORIGIN
     with lock(cache() / "tools" / f".{tool.name}.lock"):
-        if not origin.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
-                made = Path(scratch) / "programs"
-                made.mkdir()
-                (made / _ORIGIN).write_text(_get(tool, made, ended))
-                shutil.rmtree(target, ignore_errors=True)
-                made.rename(target)
-    return target, origin.read_text()
+        if _origin(tool).exists():
+            return True
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
+            made = Path(scratch) / "programs"
+            made.mkdir()
+            came = way(tool, made)
+            if came is None:
+                return False
+            (made / _ORIGIN).write_text(came)
+            shutil.rmtree(target, ignore_errors=True)
+            made.rename(target)
+    return True
 
 
 def _target(tool: Tool) -> Path:
     return cache() / "tools" / f"{tool.name}-{tool.version}-{recipe_hash(tool)}"
 
 
+def _origin(tool: Tool) -> Path:
+    return _target(tool) / _ORIGIN
+
+
 def recipe_hash(tool: Tool) -> str:
     """Hash what the build reads, so that a changed recipe makes the tool again."""
     digest = hashlib.sha256()
     for module in tool.modules:
-        for path in sorted((ROOT / "local" / "modules" / module).rglob("*")):
+        for path in sorted(module.rglob("*")):
             if path.is_file():
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _get(tool: Tool, into: Path, ended: threading.Event) -> str:
+def _download(tool: Tool, into: Path) -> str | None:
     label = f"{tool.name} {tool.version}"
-    if tool.download and _answers(tool.download.url):
-        try:
-            with step(f"{label}: downloading"):
-                fetch(tool.download, tool.programs, into)
-        except (OSError, HTTPException) as error:
-            warn(f"{label}: {error}; building it instead")
-        else:
-            by = "checked in" if tool.download.url in recorded() else "its publisher's"
-            return f"downloaded from {_host(tool.download.url)} (checksum {by})"
+    if not tool.download or not _answers(tool.download.url):
+        return None
+    try:
+        with step(f"{label}: downloading"):
+            fetch(tool.download, tool.programs, into)
+    except (OSError, HTTPException) as error:
+        warn(f"{label}: {error}; building it instead")
+        return None
+    by = "checked in" if tool.download.url in recorded() else "its publisher's"
+    return f"downloaded from {_host(tool.download.url)} (checksum {by})"
+
+
+def _build(tool: Tool, into: Path) -> str:
+    label = f"{tool.name} {tool.version}"
     if not shutil.which("go"):
         raise LocalError(
             f"{label} is not on PATH, cannot be downloaded, and there is no Go to build it with: install any one"
         )
-    with _building:
-        if ended.is_set():
-            raise LocalError(f"{label}: not built, as something failed before")
-        try:
-            with step(f"{label}: building from its Go module"):
-                tool.build(into)
-        except BaseException:
-            ended.set()  # before the next one may begin
-            raise
+    with step(f"{label}: building from its Go module"):
+        tool.build(into)
     missing = [program for program in tool.programs if not (into / program).exists()]
     if missing:
         raise LocalError(f"{label}: the build produced no {', '.join(missing)}")
@@ -246,13 +274,19 @@ def _program(path: Path, content: bytes) -> None:
     path.chmod(0o755)
 
 
-def go_build(module: str, out: Path, packages: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
-    """Build programs from a directory of local/modules: {program: package}, with string variables set at link time."""
+def go_build(
+    out: Path, *, program: str, package: str, variables: Mapping[str, str] | None = None, module: Path = SHARED
+) -> None:
+    """Build a program from a package that a Go module can name, with string variables set at link time."""
     link = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in (variables or {}).items())])
-    env = {**os.environ, **GO_ENVIRONMENT}
-    for program, package in packages.items():
-        run(
-            ["go", "build", "-trimpath", "-ldflags", link, "-o", out / program, package],
-            cwd=ROOT / "local" / "modules" / module,
-            env=env,
-        )
+    words = ["go", "build", "-v", "-trimpath", "-ldflags", link, "-o", str(out / program), package]
+    said = list[str]()
+    with subprocess.Popen(
+        words, cwd=module, env={**os.environ, **GO_ENVIRONMENT}, stderr=subprocess.PIPE, text=True
+    ) as child:
+        for line in child.stderr or ():
+            said.append(line)
+            note(f"{len(said)} packages compiled, now {line.strip()}")
+    if child.returncode:
+        tail = "".join(line for line in said if not _PACKAGE.fullmatch(line.strip()))[-4000:]
+        raise LocalError(f"{shlex.join(words)}: exit code {child.returncode}\n{tail}")

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # The platform with its node takes 3.2 GiB at rest (README.md, What it costs); the rest is for builds and the proof.
 MEMORY_GIB = 5
-# Tools, images and volumes take 5 GB, and the compiler's own caches 20 GB more where tools are built (README.md).
+# Tools, images and volumes take 4 GB, and the compiler's own caches 8 GB more where tools are built (README.md).
 DISK_GIB = 8
-DISK_TO_BUILD_GIB = 28
+DISK_TO_BUILD_GIB = 18  # the compiler's work takes 2 GB while it runs
 
 
 def problems(*, node: bool) -> Iterator[str]:

@@ -9,12 +9,15 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from console.paths import ROOT, cache, lock
+from console.paths import cache, lock
 from console.progress import LocalError, run, say, step
 from local import checksums
-from local.install import GO_ENVIRONMENT, Download, Tool, ensure_all, fetch, go_build
+from local.install import SHARED, Download, Tool, ensure_all, fetch, go_build
 from versions import (
     ACTIONLINT,
     COREDNS,
@@ -31,6 +34,16 @@ from versions import (
 _SYSTEM = platform.system().lower()
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _GITHUB = "https://github.com"
+_KUBERNETES_SECONDS = {
+    "kubectl": 17,
+    "kube-apiserver": 89,
+    "kube-controller-manager": 47,
+    "kube-scheduler": 5,
+    "kubelet": 17,
+    "kube-proxy": 7,
+}
+_PYTHON_HOST = SHARED.parent / "pulumi-language-python"
+_ACTIONLINT = SHARED.parent / "actionlint"
 
 
 def _plugin_directory(name: str, version: str) -> Path:
@@ -39,15 +52,19 @@ def _plugin_directory(name: str, version: str) -> Path:
 
 
 def _build_pulumi(out: Path) -> None:
-    variable = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-    go_build("pulumi", out, {"pulumi": "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"}, {variable: f"v{PULUMI}"})
+    version = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+    go_build(
+        out, program="pulumi", package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", variables={version: f"v{PULUMI}"}
+    )
     # The newest language host that is published as a module of its own; it serves newer engines and SDKs.
-    host = "github.com/pulumi/pulumi/sdk/python/cmd/pulumi-language-python/v3"
-    go_build("pulumi-language-python", out, {"pulumi-language-python": host}, {variable: f"v{PULUMI_LANGUAGE_HOST}"})
-    sdk = run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
-        cwd=ROOT / "local" / "modules" / "pulumi-language-python",
-    ).strip()
+    go_build(
+        out,
+        program="pulumi-language-python",
+        package="github.com/pulumi/pulumi/sdk/python/cmd/pulumi-language-python/v3",
+        variables={version: f"v{PULUMI_LANGUAGE_HOST}"},
+        module=_PYTHON_HOST,
+    )
+    sdk = run(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"], cwd=_PYTHON_HOST).strip()
     for script in (
         "cmd/pulumi-language-python-exec",
         "dist/pulumi-analyzer-policy-python",
@@ -60,16 +77,39 @@ def _build_pulumi(out: Path) -> None:
 
 def _build_random(out: Path) -> None:
     # The provider embeds its schema, which a first program generates.
-    module = "pulumi-resource-random"
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch) / module
-        shutil.copytree(ROOT / "local" / "modules" / module, work)
+    name = "pulumi-resource-random"
+    with _copy_of_module() as module:
+        plugin = module / name / "cmd" / "plugin"
         for embedded in ("schema.json", "bridge-metadata.json"):
-            (work / "cmd" / "plugin" / embedded).write_text("{}")
-        env = {**os.environ, **GO_ENVIRONMENT}  # for both, so that the second build finds the first one's packages
-        run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "generate", "./cmd/gen"], cwd=work, env=env)
-        run(["./generate", "schema", "--out", "cmd/plugin"], cwd=work)
-        run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out / module, "./cmd/plugin"], cwd=work, env=env)
+            (plugin / embedded).write_text("{}")
+        go_build(module, program="generate", package=f"./{name}/cmd/gen", module=module)
+        run([module / "generate", "schema", "--out", plugin], cwd=module)
+        go_build(out, program=name, package=f"./{name}/cmd/plugin", module=module)
+
+
+def _build_kubernetes(out: Path) -> None:
+    # Of its SDK the provider uses four packages. One file of them needs all others, a Go type for each kind of
+    # Kubernetes, which is half of the time that the provider takes to compile: another file is in its place.
+    name, sdk = "pulumi-resource-kubernetes", "github.com/pulumi/pulumi-kubernetes/sdk/v4"
+    with _copy_of_module() as module:
+        run(["go", "mod", "download", sdk], cwd=module)
+        source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", sdk], cwd=module).strip())
+        for package in ("", "utilities", "helm/v4", "yaml/v2"):
+            directory = module / "sdk" / "go" / "kubernetes" / package
+            directory.mkdir(parents=True)
+            for file in (source / "go" / "kubernetes" / package).glob("*.go"):
+                shutil.copyfile(file, directory / file.name)
+        shutil.copyfile(source / "go.mod", module / "sdk" / "go.mod")
+        shutil.copyfile(module / name / "kinds" / "kinds.go", module / "sdk" / "go/kubernetes/yaml/v2/kinds.go")
+        run(["go", "mod", "edit", "-replace", f"{sdk}=./sdk"], cwd=module)
+        version = "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version"
+        go_build(out, program=name, package=f"./{name}", variables={version: PULUMI_KUBERNETES}, module=module)
+
+
+@contextmanager
+def _copy_of_module() -> Generator[Path]:
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(shutil.copytree(SHARED, Path(scratch) / SHARED.name))
 
 
 def _plugin(name: str, version: str) -> Download:
@@ -97,8 +137,8 @@ def _kubernetes(program: str) -> Tool:
         version=KUBERNETES,
         programs=[program],
         version_arguments=["version", "--client"] if program == "kubectl" else ["--version"],
-        modules=["kubernetes"],
-        build=lambda out: go_build("kubernetes", out, {program: f"k8s.io/kubernetes/cmd/{program}"}, variables),
+        build_seconds=_KUBERNETES_SECONDS[program],
+        build=partial(go_build, program=program, package=f"k8s.io/kubernetes/cmd/{program}", variables=variables),
         download=Download(url=url, checksums=f"{url}.sha256"),
     )
 
@@ -126,7 +166,8 @@ def client_tools() -> list[Tool]:
                 "pulumi-resource-pulumi-python",
             ],
             version_arguments=["version"],
-            modules=["pulumi", "pulumi-language-python"],
+            modules=[SHARED, _PYTHON_HOST],
+            build_seconds=337,
             build=_build_pulumi,
             download=_pulumi_archive(),
         ),
@@ -134,13 +175,8 @@ def client_tools() -> list[Tool]:
             name="pulumi-resource-kubernetes",
             version=PULUMI_KUBERNETES,
             programs=["pulumi-resource-kubernetes"],
-            modules=["pulumi-resource-kubernetes"],
-            build=lambda out: go_build(
-                "pulumi-resource-kubernetes",
-                out,
-                {"pulumi-resource-kubernetes": "."},
-                {"github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": PULUMI_KUBERNETES},
-            ),
+            build_seconds=109,
+            build=_build_kubernetes,
             download=_plugin("kubernetes", PULUMI_KUBERNETES),
             plugin_directory=_plugin_directory("kubernetes", PULUMI_KUBERNETES),
         ),
@@ -148,7 +184,7 @@ def client_tools() -> list[Tool]:
             name="pulumi-resource-random",
             version=PULUMI_RANDOM,
             programs=["pulumi-resource-random"],
-            modules=["pulumi-resource-random"],
+            build_seconds=40,
             build=_build_random,
             download=_plugin("random", PULUMI_RANDOM),
             plugin_directory=_plugin_directory("random", PULUMI_RANDOM),
@@ -168,8 +204,8 @@ def node_tools() -> list[Tool]:
             name="etcd",
             version=ETCD,
             programs=["etcd"],
-            modules=["etcd"],
-            build=lambda out: go_build("etcd", out, {"etcd": "go.etcd.io/etcd/server/v3"}),
+            build_seconds=9,
+            build=partial(go_build, program="etcd", package="go.etcd.io/etcd/server/v3"),
             download=Download(
                 url=f"{etcd}/etcd-v{ETCD}-{_SYSTEM}-{_ARCH}.tar.gz",
                 checksums=f"{etcd}/SHA256SUMS",
@@ -181,8 +217,8 @@ def node_tools() -> list[Tool]:
             version=COREDNS,
             programs=["coredns"],
             version_arguments=["-version"],
-            modules=["coredns"],
-            build=lambda out: go_build("coredns", out, {"coredns": "github.com/coredns/coredns"}),
+            build_seconds=7,
+            build=partial(go_build, program="coredns", package="./coredns"),
             download=Download(url=coredns, checksums=f"{coredns}.sha256", member=""),
         ),
         # These two publish container images only, so they are always built.
@@ -190,21 +226,19 @@ def node_tools() -> list[Tool]:
             name="metrics-server",
             version=METRICS_SERVER,
             programs=["metrics-server"],
-            modules=["metrics-server"],
-            build=lambda out: go_build(
-                "metrics-server", out, {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}
-            ),
+            build_seconds=7,
+            build=partial(go_build, program="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server"),
         ),
         Tool(
             name="local-path-provisioner",
             version=LOCAL_PATH_PROVISIONER,
             programs=["local-path-provisioner"],
-            modules=["local-path-provisioner"],
-            build=lambda out: go_build(
-                "local-path-provisioner",
-                out,
-                {"local-path-provisioner": "github.com/rancher/local-path-provisioner"},
-                {"main.VERSION": f"v{LOCAL_PATH_PROVISIONER}"},
+            build_seconds=4,
+            build=partial(
+                go_build,
+                program="local-path-provisioner",
+                package="github.com/rancher/local-path-provisioner",
+                variables={"main.VERSION": f"v{LOCAL_PATH_PROVISIONER}"},
             ),
         ),
     ]
@@ -217,11 +251,10 @@ def yaml_host() -> Tool:
         version=PULUMI,
         programs=["pulumi-language-yaml"],
         version_arguments=["--help"],  # it prints none: one on PATH may be any version, and is not taken
-        modules=["pulumi-language-yaml"],
-        build=lambda out: go_build(
-            "pulumi-language-yaml",
-            out,
-            {"pulumi-language-yaml": "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"},
+        build=partial(
+            go_build,
+            program="pulumi-language-yaml",
+            package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
         ),
         download=_pulumi_archive(),
     )
@@ -236,10 +269,14 @@ def actionlint() -> Tool:
         version=ACTIONLINT,
         programs=["actionlint"],
         version_arguments=["-version"],
-        modules=["actionlint"],
-        build=lambda out: go_build(
-            "actionlint", out, {"actionlint": f"{package}/cmd/actionlint"}, {f"{package}.version": ACTIONLINT}
+        build=partial(
+            go_build,
+            program="actionlint",
+            package=f"{package}/cmd/actionlint",
+            variables={f"{package}.version": ACTIONLINT},
+            module=_ACTIONLINT,
         ),
+        modules=[_ACTIONLINT],
         download=Download(
             url=f"{release}/actionlint_{ACTIONLINT}_{_SYSTEM}_{_ARCH}.tar.gz",
             checksums=f"{release}/actionlint_{ACTIONLINT}_checksums.txt",

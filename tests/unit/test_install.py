@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.server
 import io
+import os
 import tarfile
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from console.progress import LocalError
+from console.progress import LocalError, step
 from local import checksums, install, tools
 from local.install import Download, Tool, ensure, expected_checksum, fetch, find
 
@@ -241,6 +242,30 @@ def test_a_failed_build_ends_those_that_wait() -> None:
     with pytest.raises(LocalError, match="it does not compile"):
         install.ensure_all([bad, *(_tool(None, f"{n}.0.0", built) for n in range(1, 5))])
     assert len(built) < 4
+
+
+def test_what_no_publisher_has_is_built_in_the_order_of_the_tools(capsys: pytest.CaptureFixture[str]) -> None:
+    built: list[str] = []
+    every = [
+        dataclasses.replace(_tool(None, f"{n}.0.0", built), name=f"tool-{n}", build_seconds=3600) for n in range(5)
+    ]
+    install.ensure_all(every)
+    assert built == [f"{n}.0.0" for n in range(5)]
+    printed = capsys.readouterr().out
+    assert "all of it in about 300 min on 2 cores" in printed
+    assert "tool-1: built from its Go module; 3 tools left, tool-2 next: about 0 s more to build\n" in printed
+
+
+def test_a_go_build_says_what_it_compiles_and_why_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = tmp_path / "bin" / "go"
+    go.parent.mkdir()
+    go.write_text("#!/bin/sh\necho example.org/a/v2 >&2\necho '# example.org/b' >&2\necho 'b.go:1: no' >&2\nexit 1\n")
+    go.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
+    with step("a build") as this, pytest.raises(LocalError) as failed:
+        install.go_build(tmp_path, program="b", package="example.org/b", module=tmp_path)
+    assert this.about.startswith("3 packages compiled")
+    assert str(failed.value).endswith("exit code 1\n# example.org/b\nb.go:1: no\n")
 
 
 def test_downloads_are_not_repeated(publisher: tuple[Path, str]) -> None:

@@ -39,6 +39,7 @@ class Said:
 
 
 _MINOR_OF_LIBRARIES = versions.KUBERNETES.replace("1.", "0.", 1)  # Kubernetes 1.34.4 is made of libraries 0.34.4
+_TOOLS = r"local/modules/tools/go\.mod"
 _RUNTIMES = (versions.FLINK, versions.JAVA)
 
 SAID = (
@@ -74,24 +75,20 @@ SAID = (
     Said(r"^pulumi-random==([^\s;]+)", (versions.PULUMI_RANDOM,), r"requirements.*"),
     Said(r"^pulumi-policy==([^\s;]+)", (versions.PULUMI_POLICY,), r"requirements.*"),
     # Go modules of the tools.
-    Said(r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)", (versions.PULUMI,), r"local/modules/pulumi/go\.mod"),
+    Said(r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)", (versions.PULUMI,), _TOOLS),
     Said(
         r"github\.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)",
         (versions.PULUMI_LANGUAGE_HOST,),
         r"local/modules/pulumi-language-python/go\.mod",
     ),
-    Said(r'^const version = "(.+)"', (versions.PULUMI_KUBERNETES,), r"local/modules/pulumi-resource-kubernetes/"),
-    Said(r'^const Version = "(.+)"', (versions.PULUMI_RANDOM,), r"local/modules/pulumi-resource-random/"),
-    Said(r"k8s\.io/kubernetes v(\S+)", (versions.KUBERNETES,), r"local/modules/kubernetes/go\.mod"),
-    Said(r"k8s\.io/\S+ => k8s\.io/\S+ v(\S+)", (_MINOR_OF_LIBRARIES,), r"local/modules/kubernetes/go\.mod"),
-    Said(r"go\.etcd\.io/etcd/server/v3 v(\S+)", (versions.ETCD,), r"local/modules/etcd/go\.mod"),
-    Said(r"github\.com/coredns/coredns v(\S+)", (versions.COREDNS,), r"local/modules/coredns/go\.mod"),
-    Said(r"sigs\.k8s\.io/metrics-server v(\S+)", (versions.METRICS_SERVER,), r"local/modules/metrics-server/go\.mod"),
-    Said(
-        r"github\.com/rancher/local-path-provisioner v(\S+)",
-        (versions.LOCAL_PATH_PROVISIONER,),
-        r"local/modules/local-path-provisioner/go\.mod",
-    ),
+    Said(r'^const version = "(.+)"', (versions.PULUMI_KUBERNETES,), r"local/modules/tools/pulumi-resource-kubernetes/"),
+    Said(r'^const Version = "(.+)"', (versions.PULUMI_RANDOM,), r"local/modules/tools/pulumi-resource-random/"),
+    Said(r"k8s\.io/kubernetes v(\S+)", (versions.KUBERNETES,), _TOOLS),
+    Said(r"k8s\.io/\S+ => k8s\.io/\S+ v(\S+)", (_MINOR_OF_LIBRARIES,), _TOOLS),
+    Said(r"go\.etcd\.io/etcd/server/v3 v(\S+)", (versions.ETCD,), _TOOLS),
+    Said(r"github\.com/coredns/coredns v(\S+)", (versions.COREDNS,), _TOOLS),
+    Said(r"sigs\.k8s\.io/metrics-server v(\S+)", (versions.METRICS_SERVER,), _TOOLS),
+    Said(r"github\.com/rancher/local-path-provisioner v(\S+)", (versions.LOCAL_PATH_PROVISIONER,), _TOOLS),
     Said(r"github\.com/rhysd/actionlint v(\S+)", (versions.ACTIONLINT,), r"local/modules/actionlint/go\.mod"),
 )
 
@@ -198,3 +195,21 @@ def test_renovate_reads_every_version() -> None:
 )
 def test_a_version_without_its_comment_is_not_read(text: str) -> None:
     assert found_by_renovate(text) == []
+
+
+# What one of these modules needs at another version than the rest: Pulumi's language host, and the collector itself.
+_APART = ("github.com/pulumi/", "go.opentelemetry.io/collector/")
+
+
+def _required(file: str) -> dict[str, str]:
+    text = (ROOT / "local" / file).read_text(encoding="utf-8")
+    return dict(re.findall(r"^\t(\S+) (v\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", ["modules/pulumi-language-python/go.mod", "images/collector/go.mod"])
+def test_a_module_that_several_tools_need_has_one_version(file: str) -> None:
+    shared = _required("modules/tools/go.mod")
+    common = {path: version for path, version in _required(file).items() if path in shared}
+    assert len(common) > 50
+    for path, version in common.items():
+        assert version == shared[path] or path.startswith(_APART), f"{path} is compiled once for each version"
