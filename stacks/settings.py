@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -138,7 +139,7 @@ def job_image(*, registry: str | None, cluster: str, flink: str, jar: bytes) -> 
 
     The tag follows from what is inside, the Flink image and the jar: the same content has the same name anywhere.
     """
-    content = hashlib.sha256(flink.encode() + b"\n" + jar).hexdigest()
+    content = _digest(flink, jar)
     return f"{registry or 'localhost'}/{PROJECT}/{cluster}:{content[:_HASH_SHOWN]}"
 
 
@@ -156,8 +157,19 @@ def flink_image(settings: EnvironmentSettings, cluster: str) -> str:
             f"{_PREFIX}flink.clusters.{cluster}.jar: {wanted.jar!r} is no file in {ROOT}: "
             "build it (`make images` builds the reference job), or correct the path"
         )
-    images = settings.images
-    return job_image(registry=images.registry, cluster=cluster, flink=images.flink, jar=jar.read_bytes())
+    images, content = settings.images, _content(jar, jar.stat().st_mtime_ns)
+    return job_image(registry=images.registry, cluster=cluster, flink=images.flink, jar=content)
+
+
+# Many clusters of a stack may run one jar, of tens of megabytes.
+@lru_cache(maxsize=8)
+def _content(jar: Path, _changed: int) -> bytes:
+    return jar.read_bytes()
+
+
+@lru_cache(maxsize=8)
+def _digest(flink: str, jar: bytes) -> str:
+    return hashlib.sha256(flink.encode() + b"\n" + jar).hexdigest()
 
 
 def state_record() -> bytes:

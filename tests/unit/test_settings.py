@@ -1,5 +1,6 @@
 import contextvars
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -649,6 +650,11 @@ def test_an_image_is_taken_as_given_or_built_from_the_jar(tmp_path: Path, monkey
     assert settings.flink_image(loaded, "given") == JOB["image"]
     assert settings.flink_image(loaded, "built") == settings.job_image(
         registry="registry.example", cluster="built", flink=loaded.images.flink, jar=b"1"
+    )
+    (tmp_path / "job.jar").write_bytes(b"2")
+    os.utime(tmp_path / "job.jar", ns=(0, 0))
+    assert settings.flink_image(loaded, "built") == settings.job_image(
+        registry="registry.example", cluster="built", flink=loaded.images.flink, jar=b"2"
     )
     with pytest.raises(
         SettingsError, match=r"streaming-platform:flink\.clusters\.missing\.jar: 'no\.jar'.*make images"
