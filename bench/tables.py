@@ -184,12 +184,41 @@ def _steps(samples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, str]]:
                 yield after["seconds"], text(after[key])
 
 
+def _preview() -> str:
+    record = read(PUBLISHED / "preview.json")
+    costs = {(each["clusters"], each["topics"], each["how"]): each for each in record.figures}
+    head = ["added to the stack", "resources", "preview", "with the policy pack", "CPU with it", "`kubectl diff`"]
+    rows = list[list[str]]()
+    for clusters, topics in dict.fromkeys((clusters, topics) for clusters, topics, _ in costs):
+        plain, checked, diff = (costs.get((clusters, topics, how)) for how in ("preview", _CHECKED, "kubectl diff"))
+        assert plain
+        assert checked
+        added = (
+            f"{clusters} Flink cluster{'s' if clusters > 1 else ''}"
+            if clusters
+            else f"{topics} topics"
+            if topics
+            else "nothing"
+        )
+        cpu = f"{checked['user_seconds']:.1f} + {checked['system_seconds']:.1f} s"
+        rows.append([added, str(plain["resources"]), _wall(plain), _wall(checked), cpu, _wall(diff)])
+    return f"{_when(record)}. CPU is user and system time.\n\n{_table(head, rows)}"
+
+
+_CHECKED = "preview, with the pack"
+
+
+def _wall(cost: Mapping[str, Any] | None) -> str:
+    return f"{cost['wall_seconds']:.1f} s" if cost else ""
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "worst-delays": _worst_delays,
     "rescale": _rescale,
     "upgrades": _upgrades,
     "state": _state,
     "autoscaling": _autoscaling,
+    "preview": _preview,
 }
 
 
