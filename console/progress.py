@@ -115,7 +115,10 @@ def _rows() -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    rows = Table.grid(padding=(0, 2))
+    rows = Table.grid(padding=(0, 2), expand=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True, justify="right")
+    rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for each in list(_steps):
         rows.add_row(Text(f"  {each.title}"), Text(f"{each.seconds:.0f} s"), Text(each.about, style="dim"))
     return rows
