@@ -161,7 +161,7 @@ def _state() -> str:
     records = {name: read(file) for name, file in files.items() if file.exists()}
     outcomes = [{each["act"]: each["wrong"] or "right" for each in record.figures} for record in records.values()]
     rows = [[text, *(outcome.get(act, "not run") for outcome in outcomes)] for act, text in _ACTS.items()]
-    when = "; ".join(f"{name}: {_when(record)}" for name, record in records.items())
+    when = ";\n".join(f"{name}: {_when(record)}" for name, record in records.items())
     return f"{when}.\n\n{_table(['act', *records], rows)}"
 
 
