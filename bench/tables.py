@@ -184,6 +184,9 @@ def _steps(samples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, str]]:
                 yield after["seconds"], text(after[key])
 
 
+_CHECKED = "preview, with the pack"  # one of the ways in bench/preview
+
+
 def _preview() -> str:
     record = read(PUBLISHED / "preview.json")
     costs = {(each["clusters"], each["topics"], each["how"]): each for each in record.figures}
@@ -193,19 +196,12 @@ def _preview() -> str:
         plain, checked, diff = (costs.get((clusters, topics, how)) for how in ("preview", _CHECKED, "kubectl diff"))
         assert plain
         assert checked
-        added = (
-            f"{clusters} Flink cluster{'s' if clusters > 1 else ''}"
-            if clusters
-            else f"{topics} topics"
-            if topics
-            else "nothing"
-        )
+        added = f"{topics} topics" if topics else "nothing"
+        if clusters:
+            added = f"{clusters} Flink cluster{'s' if clusters > 1 else ''}"
         cpu = f"{checked['user_seconds']:.1f} + {checked['system_seconds']:.1f} s"
         rows.append([added, str(plain["resources"]), _wall(plain), _wall(checked), cpu, _wall(diff)])
     return f"{_when(record)}. CPU is user and system time.\n\n{_table(head, rows)}"
-
-
-_CHECKED = "preview, with the pack"
 
 
 def _wall(cost: Mapping[str, Any] | None) -> str:

@@ -188,7 +188,9 @@ class Workspace:
 
     def look(self, command: Sequence[str], stack: str) -> Preview:
         """Run one of the engine's commands that change nothing (cli.preview.engine) and return what its events tell."""
-        copy = self.prepare(stack)
+        return self._look(command, stack, self.prepare(stack))
+
+    def _look(self, command: Sequence[str], stack: str, copy: Path) -> Preview:
         return engine.look(command, stack, engine.options(command, stack, copy), self.environment(stack))
 
     def _words(self, command: str, stack: str, *options: str) -> list[str]:
@@ -203,7 +205,7 @@ class Workspace:
         """
         copy = self.prepare(stack)
         self._recover(stack)
-        found = engine.look(engine.PREVIEW, stack, engine.options(engine.PREVIEW, stack, copy), self.environment(stack))
+        found = self._look(engine.PREVIEW, stack, copy)
         if found.changes_nothing:
             say(f"  {stack}: {summary(found)}")
             return False

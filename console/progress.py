@@ -70,18 +70,16 @@ def step(title: str) -> Generator[Step]:
     thread.start()
     _steps.append(this)
     before = _current.set(this)
+    how = "failed after "
     try:
         yield this
-    except BaseException:
-        say(f"  {title}: failed after {this.seconds:.1f} s")
-        raise
-    else:
-        say(f"  {title}: {this.seconds:.1f} s")
+        how = ""
     finally:
         _current.reset(before)
         _steps.remove(this)
         done.set()
         thread.join()
+        say(f"  {title}: {how}{this.seconds:.1f} s")
 
 
 def duration(seconds: float) -> str:

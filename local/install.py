@@ -75,14 +75,15 @@ def find(tool: Tool) -> Path | None:
 
 def ensure_all(tools: Sequence[Tool]) -> list[tuple[Path, str]]:
     """Ensure several tools: downloads run side by side, builds one after the other. The first failure ends the rest."""
-    missing = [tool for tool in tools if not present(tool)]
+    there = [present(tool) for tool in tools]
+    missing = [tool for tool, found in zip(tools, there, strict=True) if not found]
     if missing:
         say(f"  {len(missing)} tools to get, once: {', '.join(tool.name for tool in missing)}")
         whole = duration(sum(tool.build_seconds for tool in missing))
         say(f"  what cannot be downloaded is built: all of it in about {whole} on 2 cores, and {_BUILD_DISK}")
         with ThreadPoolExecutor(len(missing)) as pool:
             _get_all(missing, {pool.submit(_get, tool, _download): tool for tool in missing})
-    return [found for tool in tools if (found := present(tool))]
+    return [found or (_target(tool), _origin(tool).read_text()) for tool, found in zip(tools, there, strict=True)]
 
 
 def _get_all(missing: Sequence[Tool], downloads: dict[Future[bool], Tool]) -> None:
@@ -115,11 +116,10 @@ def _get_all(missing: Sequence[Tool], downloads: dict[Future[bool], Tool]) -> No
 
 def ensure(tool: Tool) -> tuple[Path, str]:
     """Return the directory that holds the tool's programs and the way they came, getting them first if need be."""
-    if not (found := present(tool)):
-        _ = _get(tool, _download) or _get(tool, _build)
-        found = present(tool)
-    assert found
-    return found
+    if found := present(tool):
+        return found
+    _ = _get(tool, _download) or _get(tool, _build)
+    return _target(tool), _origin(tool).read_text()
 
 
 def present(tool: Tool) -> tuple[Path, str] | None:

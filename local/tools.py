@@ -5,6 +5,7 @@ entry. What is built from Go modules is held to the go.sum in the checkout.
 """
 
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -92,8 +93,7 @@ def _build_kubernetes(out: Path) -> None:
     # Kubernetes, which is half of the time that the provider takes to compile: another file is in its place.
     name, sdk = "pulumi-resource-kubernetes", "github.com/pulumi/pulumi-kubernetes/sdk/v4"
     with _copy_of_module() as module:
-        run(["go", "mod", "download", sdk], cwd=module)
-        source = Path(run(["go", "list", "-m", "-f", "{{.Dir}}", sdk], cwd=module).strip())
+        source = Path(json.loads(run(["go", "mod", "download", "-json", sdk], cwd=module))["Dir"])
         for package in ("", "utilities", "helm/v4", "yaml/v2"):
             directory = module / "sdk" / "go" / "kubernetes" / package
             directory.mkdir(parents=True)
