@@ -45,6 +45,10 @@ PULUMI_POLICY = "1.21.0"
 KUBERNETES = "1.34.4"
 # renovate: datasource=github-releases depName=etcd-io/etcd extractVersion=^v(?<version>.+)$
 ETCD = "3.6.7"
+# renovate: datasource=github-releases depName=containerd/containerd extractVersion=^v(?<version>.+)$
+CONTAINERD = "2.1.4"
+# renovate: datasource=github-releases depName=cloudnativelabs/kube-router extractVersion=^v(?<version>.+)$
+KUBE_ROUTER = "2.6.3"
 # renovate: datasource=github-releases depName=coredns/coredns extractVersion=^v(?<version>.+)$
 COREDNS = "1.12.4"
 # renovate: datasource=github-releases depName=kubernetes-sigs/metrics-server extractVersion=^v(?<version>.+)$

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.paths import ROOT, cache, lock
-from console.progress import LocalError, duration, note, say, step, warn
+from console.progress import LocalError, duration, note, run, say, step, warn
 from local.checksums import recorded
 
 _ORIGIN = ".origin"  # the file that says how a tool came; without it a directory is not complete
@@ -29,6 +30,7 @@ _BUILD_DISK = "8 GB of Go's caches"
 CONNECT_SECONDS = 4  # a publisher that does not answer within this is not waited for again
 # No C compiler; and a Go compiler that collects its garbage less often: 3 and 21 % less CPU for etcd, in two pairs.
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOGC": "400"}
+_RECORDED = "is recorded in local/checksums.json"
 _PACKAGE = re.compile(r"[\w./~-]+")  # a line of the compiler that only says what it is at
 _hosts: dict[str, bool] = {}  # whether each host that was asked answers, in this run
 _asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -43,6 +45,34 @@ class Download:
     checksums: str
     member: str | None = None  # the directory inside the archive; None: the download is the program itself
 
+    @property
+    def asked(self) -> str:
+        """The address that tells whether the publisher can be reached."""
+        return self.url
+
+
+@dataclass(frozen=True, kw_only=True)
+class InImage:
+    """A program inside a publisher's container image, where that is all that is published.
+
+    It is read with buildah, for this machine's architecture, and no part of the image is ever run.
+    """
+
+    registry: str  # https://host
+    image: str  # name:tag
+    path: str  # of the program in the image
+    checksums: str = ""  # an image is verified by the digests in its own manifest
+
+    @property
+    def url(self) -> str:
+        """The name under which its checksum is recorded."""
+        return f"{self.registry}/{self.image}{self.path}?{platform.machine()}"
+
+    @property
+    def asked(self) -> str:
+        """The address that tells whether the registry can be reached."""
+        return f"{self.registry}/v2/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
@@ -55,7 +85,7 @@ class Tool:
     build: Callable[[Path], None]  # builds the programs into a directory
     modules: Sequence[Path] = (SHARED,)  # the Go modules that the build reads
     build_seconds: int = 0  # what the build took on 2 cores, after those of the tools before it
-    download: Download | None = None
+    download: Download | InImage | None = None
     plugin_directory: Path | None = None  # where Pulumi itself keeps this plug-in at this version
 
 
@@ -169,7 +199,7 @@ def recipe_hash(tool: Tool) -> str:
 
 def _download(tool: Tool, into: Path) -> str | None:
     label = f"{tool.name} {tool.version}"
-    if not tool.download or not _answers(tool.download.url):
+    if not tool.download or not _answers(tool.download.asked):
         return None
     try:
         with step(f"{label}: downloading"):
@@ -215,22 +245,24 @@ def _answers(url: str) -> bool:
         return _hosts[host]
 
 
-def fetch(download: Download, programs: Sequence[str], into: Path) -> str:
+def fetch(download: Download | InImage, programs: Sequence[str], into: Path) -> str:
     """Download programs into a directory, verify them, and return the SHA-256 of the download.
 
     A recorded checksum counts, else the publisher's own (local/checksums.py). Raises OSError when the publisher cannot
     be reached or has no checksum for it, and LocalError when the download does not match its checksum.
     """
-    name = download.url.rsplit("/", 1)[-1]
     known = recorded().get(download.url)
+    if isinstance(download, InImage):
+        content = _read_image(download)
+        digest = _verified(download.url, content, known, _RECORDED)
+        _program(into / programs[0], content)
+        return digest
+    name = download.url.rsplit("/", 1)[-1]
     expected = known or expected_checksum(_read(download.checksums).decode(), name)
     if expected is None:
         raise OSError(f"{download.checksums} has no SHA-256 for {name}")
     content = _read(download.url)
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        whose = "is recorded in local/checksums.json" if known else "is the publisher's"
-        raise LocalError(f"{download.url}: SHA-256 is {actual}, and {expected} {whose}: not used")
+    actual = _verified(download.url, content, expected, _RECORDED if known else "is the publisher's")
     if download.member is None:
         _program(into / programs[0], content)
         return actual
@@ -246,6 +278,28 @@ def fetch(download: Download, programs: Sequence[str], into: Path) -> str:
                     raise LocalError(f"{download.url} has no {inside}")
                 _program(into / program, data.read())
     return actual
+
+
+def _verified(url: str, content: bytes, expected: str | None, whose: str) -> str:
+    """Return the SHA-256 of a download. Raises LocalError where another one is expected."""
+    actual = hashlib.sha256(content).hexdigest()
+    if expected not in (None, actual):
+        raise LocalError(f"{url}: SHA-256 is {actual}, and {expected} {whose}: not used")
+    return actual
+
+
+def _read_image(download: InImage) -> bytes:
+    """Pull an image into a store of its own, read the program, and drop the store. Raises OSError where that fails."""
+    scheme, _, host = download.registry.partition("://")
+    with tempfile.TemporaryDirectory(prefix="image-") as scratch:
+        store = ["buildah", "--root", f"{scratch}/root", "--runroot", f"{scratch}/run", "--storage-driver", "vfs"]
+        insecure = ["--tls-verify=false"] if scheme == "http" else []
+        try:
+            container = run([*store, "from", "--quiet", *insecure, f"docker://{host}/{download.image}"]).strip()
+            root = run([*store, "mount", container]).strip()
+            return Path(f"{root}{download.path}").read_bytes()
+        except LocalError as error:
+            raise OSError(str(error).splitlines()[-1]) from None
 
 
 def expected_checksum(text: str, name: str) -> str | None:

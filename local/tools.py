@@ -18,11 +18,13 @@ from pathlib import Path
 from console.paths import cache, lock
 from console.progress import LocalError, run, say, step
 from local import checksums
-from local.install import SHARED, Download, Tool, ensure_all, fetch, go_build
+from local.install import SHARED, Download, InImage, Tool, ensure_all, fetch, go_build
 from versions import (
     ACTIONLINT,
+    CONTAINERD,
     COREDNS,
     ETCD,
+    KUBE_ROUTER,
     KUBERNETES,
     LOCAL_PATH_PROVISIONER,
     METRICS_SERVER,
@@ -104,6 +106,13 @@ def _build_kubernetes(out: Path) -> None:
         run(["go", "mod", "edit", "-replace", f"{sdk}=./sdk"], cwd=module)
         version = "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version"
         go_build(out, program=name, package=f"./{name}", variables={version: PULUMI_KUBERNETES}, module=module)
+
+
+def _build_containerd(out: Path) -> None:
+    package = "github.com/containerd/containerd/v2"
+    for program in ("containerd", "containerd-shim-runc-v2", "ctr"):
+        variables = {f"{package}/version.Version": CONTAINERD}
+        go_build(out, program=program, package=f"{package}/cmd/{program}", variables=variables)
 
 
 @contextmanager
@@ -196,6 +205,9 @@ def client_tools() -> list[Tool]:
 def node_tools() -> list[Tool]:
     """The programs of the local node, beside those that come from the distribution's packages."""
     etcd = f"{_GITHUB}/etcd-io/etcd/releases/download/v{ETCD}"
+    containerd = f"{_GITHUB}/containerd/containerd/releases/download/v{CONTAINERD}"
+    containerd += f"/containerd-static-{CONTAINERD}-{_SYSTEM}-{_ARCH}.tar.gz"
+    router = f"{_GITHUB}/cloudnativelabs/kube-router/releases/download/v{KUBE_ROUTER}"
     coredns = f"{_GITHUB}/coredns/coredns/releases/download/v{COREDNS}/coredns_{COREDNS}_{_SYSTEM}_{_ARCH}.tgz"
     return [
         *(_kubernetes(program) for program in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")),
@@ -213,6 +225,31 @@ def node_tools() -> list[Tool]:
             ),
         ),
         Tool(
+            name="containerd",
+            version=CONTAINERD,
+            programs=["containerd", "containerd-shim-runc-v2", "ctr"],
+            build_seconds=60,
+            build=_build_containerd,
+            download=Download(url=containerd, checksums=f"{containerd}.sha256sum", member="bin"),
+        ),
+        Tool(
+            name="kube-router",
+            version=KUBE_ROUTER,
+            programs=["kube-router"],
+            build_seconds=7,
+            build=partial(
+                go_build,
+                program="kube-router",
+                package="./kube-router",
+                variables={"github.com/cloudnativelabs/kube-router/v2/pkg/version.Version": KUBE_ROUTER},
+            ),
+            download=Download(
+                url=f"{router}/kube-router_{KUBE_ROUTER}_{_SYSTEM}_{_ARCH}.tar.gz",
+                checksums=f"{router}/kube-router_{KUBE_ROUTER}_checksums.txt",
+                member="",
+            ),
+        ),
+        Tool(
             name="coredns",
             version=COREDNS,
             programs=["coredns"],
@@ -221,13 +258,18 @@ def node_tools() -> list[Tool]:
             build=partial(go_build, program="coredns", package="./coredns"),
             download=Download(url=coredns, checksums=f"{coredns}.sha256", member=""),
         ),
-        # These two publish container images only, so they are always built.
+        # The publishers of these two have container images only.
         Tool(
             name="metrics-server",
             version=METRICS_SERVER,
             programs=["metrics-server"],
             build_seconds=7,
             build=partial(go_build, program="metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server"),
+            download=InImage(
+                registry="https://registry.k8s.io",
+                image=f"metrics-server/metrics-server:v{METRICS_SERVER}",
+                path="/metrics-server",
+            ),
         ),
         Tool(
             name="local-path-provisioner",
@@ -239,6 +281,11 @@ def node_tools() -> list[Tool]:
                 program="local-path-provisioner",
                 package="github.com/rancher/local-path-provisioner",
                 variables={"main.VERSION": f"v{LOCAL_PATH_PROVISIONER}"},
+            ),
+            download=InImage(
+                registry="https://registry-1.docker.io",
+                image=f"rancher/local-path-provisioner:v{LOCAL_PATH_PROVISIONER}",
+                path="/usr/bin/local-path-provisioner",
             ),
         ),
     ]
@@ -340,10 +387,10 @@ def _put_plugin(source: Path, target: Path) -> None:
 
 # Debian package -> a program of it
 NODE_PACKAGES = {
-    "containerd": "containerd",
     "runc": "runc",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "iptables": "iptables",
+    "ipset": "ipset",
     "iproute2": "ip",
     "openssl": "openssl",
     "util-linux": "nsenter",

@@ -86,7 +86,7 @@ def commands(at: Layout) -> dict[str, list[str]]:
             "--listen-peer-urls=http://127.0.0.1:2380",
             "--unsafe-no-fsync",  # a cluster for trying out: quick on slow disks
         ],
-        "containerd": ["containerd", "-c", f"{at.state}/containerd.toml"],
+        "containerd": [f"{at.bin}/containerd", "-c", f"{at.state}/containerd.toml"],
         "kube-apiserver": [
             f"{at.bin}/kube-apiserver",
             "--etcd-servers=http://127.0.0.1:2379",
@@ -143,6 +143,16 @@ def commands(at: Layout) -> dict[str, list[str]]:
             "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",
+        ],
+        "kube-router": [  # of its three parts, the one that enforces NetworkPolicies
+            f"{at.bin}/kube-router",
+            f"--kubeconfig={user('admin')}",
+            f"--hostname-override={at.name}",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--run-firewall=true",
+            "--run-router=false",
+            "--run-service-proxy=false",
+            "--health-port=0",
         ],
         "kubelet": [
             f"{at.bin}/kubelet",
@@ -232,7 +242,7 @@ def files(at: Layout) -> dict[str, str]:
 
 
 def containerd(at: Layout) -> str:
-    """containerd's configuration; version 2 of the format is read by containerd 1.6 to 2.x."""
+    """containerd's configuration, in version 2 of the format."""
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
 root = "{at.state}/containerd"
@@ -240,7 +250,7 @@ state = "{at.run}/containerd"
 [grpc]
   address = "{at.containerd_socket}"
 [plugins."io.containerd.nri.v1.nri"]
-  disable = true  # of containerd 2: its socket is the machine's
+  disable = true  # its socket is the machine's
 [plugins."io.containerd.internal.v1.opt"]
   path = "{at.state}/containerd-opt"
 [{cri}]
@@ -254,6 +264,7 @@ state = "{at.run}/containerd"
     default_runtime_name = "runc"
     [{cri}.containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+      runtime_path = "{at.bin}/containerd-shim-runc-v2"  # on PATH may be another version
       [{cri}.containerd.runtimes.runc.options]
         Root = "{at.run}/runc"
 """

@@ -186,6 +186,7 @@ def _become_ready(at: Layout) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": config.objects(at, authority)}
         kubectl(at, "apply", "-f", "-", stdin=json.dumps(items))
         _wait(at, lambda: _node_ready(at), "the node", ["kubelet", "containerd"])
+        _start(at, "kube-router")  # now: it reads the node's object when it starts
         _wait(at, lambda: not broken_parts(at), "a part of the node", [part.split()[0] for part in broken_parts(at)])
 
 
@@ -196,7 +197,7 @@ def load_images(at: Layout, images: Sequence[Image]) -> None:
         if marker.exists() and marker.read_text() == image.archive.name:
             continue
         with step(f"node {at.name}: loading {image.name}"):
-            ctr = ["ctr", "--address", at.containerd_socket, "--namespace", "k8s.io", "images", "import"]
+            ctr = [at.bin / "ctr", "--address", at.containerd_socket, "--namespace", "k8s.io", "images", "import"]
             run(inside(at, [*ctr, image.archive]), log=at.logs / "images.log")
         marker.parent.mkdir(exist_ok=True)
         marker.write_text(image.archive.name)

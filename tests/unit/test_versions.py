@@ -87,6 +87,8 @@ SAID = (
     Said(r"k8s\.io/\S+ => k8s\.io/\S+ v(\S+)", (_MINOR_OF_LIBRARIES,), _TOOLS),
     Said(r"go\.etcd\.io/etcd/server/v3 v(\S+)", (versions.ETCD,), _TOOLS),
     Said(r"github\.com/coredns/coredns v(\S+)", (versions.COREDNS,), _TOOLS),
+    Said(r"github\.com/containerd/containerd/v2 v(\S+)", (versions.CONTAINERD,), _TOOLS),
+    Said(r"github\.com/cloudnativelabs/kube-router/v2 v(\S+)", (versions.KUBE_ROUTER,), _TOOLS),
     Said(r"sigs\.k8s\.io/metrics-server v(\S+)", (versions.METRICS_SERVER,), _TOOLS),
     Said(r"github\.com/rancher/local-path-provisioner v(\S+)", (versions.LOCAL_PATH_PROVISIONER,), _TOOLS),
     Said(r"github\.com/rhysd/actionlint v(\S+)", (versions.ACTIONLINT,), r"local/modules/actionlint/go\.mod"),
