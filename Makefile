@@ -70,9 +70,9 @@ check: dev ## lint, format and types
 	@.venv/bin/ruff check -q . && .venv/bin/ruff format -q --check . && .venv/bin/pyright
 
 .PHONY: generate
-generate: .venv ## write what the code and the figures determine: both schemas, settings.md, policies.md, tables of measurements
+generate: .venv ## write what the code and the figures determine: both schemas, settings.md, policies.md, isolation.md, tables of measurements
 	@for each in stacks.settings:stacks/schema.json provider.host:provider/schema.json stacks.reference:docs/settings.md \
-	  policies.docs:docs/policies.md; do \
+	  policies.docs:docs/policies.md components.isolation.docs:docs/isolation.md; do \
 	  .venv/bin/python -m "$${each%%:*}" >"$${each#*:}.new" && mv "$${each#*:}.new" "$${each#*:}" || \
 	    { rm -f "$${each#*:}.new"; exit 1; }; done
 	@.venv/bin/python -m bench.tables

@@ -83,6 +83,12 @@ Metric = Annotated[str, Exact(r"[A-Za-z_:][\w:.-]*", "the name of a metric (kafk
 Host = Annotated[str, Exact(_HOST, "the name of a host, or its address", 253)]
 Hosts = Annotated[str, Exact(rf"{_HOST}:{_PORT}(,{_HOST}:{_PORT})*", "host:port, or several with commas between them")]
 Url = Annotated[str, Exact(rf"https?://{_AT}", "a URL of scheme and host (http://minio:9000)")]
+Cidr = Annotated[
+    str,
+    Exact(
+        r"([0-9]{1,3}\.){3}[0-9]{1,3}/([12]?[0-9]|3[0-2])|[0-9A-Fa-f:]+/[0-9]{1,3}", "a range of addresses (10.0.0.0/8)"
+    ),
+]
 ServerUrl = Annotated[str, Exact(rf"https://{_AT}(/[\w./~-]*)?", "the URL of an API server (https://10.0.0.1:6443)")]
 Context = Annotated[str, Exact(r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", "the name of a kube context")]
 # Flink's names of what it keeps. A directory above would be looked into, and nothing found in it.

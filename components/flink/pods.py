@@ -36,7 +36,7 @@ USER = 9999  # of the image
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
-_TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_PORT, "metrics": METRICS_PORT}
+TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_PORT, "metrics": METRICS_PORT}
 
 # How long a process may take for a checkpoint before it stops, for a savepoint, and for stopping itself: a TaskManager
 # signs off at once and its JVM halts after 5 s at most, a JobManager leaves the leadership and the job where they are.
@@ -157,7 +157,7 @@ class FlinkPods:
                 "taskmanager",
                 *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}"))),
             ],
-            ports=_TASK_MANAGER_PORTS,
+            ports=TASK_MANAGER_PORTS,
             started=listens,
             alive=listens,
             ready=listens,

@@ -9,7 +9,8 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components.base import FIELD_MANAGER, Children, labels
-from components.isolation.settings import NamespaceSettings
+from components.isolation.network import CLOSED, api_server, policies
+from components.isolation.settings import NamespaceSettings, Peer
 from components.names import LEADER_ACCOUNT, PROJECT, check_name
 from components.quantities import cores, mib
 
@@ -52,7 +53,7 @@ class IsolatedNamespaceArgs:
 
 
 class IsolatedNamespace(pulumi.ComponentResource):
-    """A namespace with Pod Security `restricted`, quota, default limits, and no way in from other namespaces.
+    """A namespace with Pod Security `restricted`, quota, default limits, and no traffic but its own.
 
     Its deployer is a service account that may do in it what an environment stack does, and nothing elsewhere. Raises
     ValueError for a name that is no DNS label.
@@ -85,20 +86,29 @@ class IsolatedNamespace(pulumi.ComponentResource):
         self._limit(name, args.settings, children, namespace)
         if args.settings.kubernetes_high_availability:
             self._leader(name, children, namespace)
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-same-namespace",
-            metadata=children.metadata("same-namespace"),
-            # All pods, and for each of them: in from any pod of this namespace, and from nowhere else. Out is open.
-            spec={
-                "pod_selector": {},
-                "policy_types": ["Ingress"],
-                "ingress": [{"from_": [{"pod_selector": {}}]}],
-            },
-            opts=children.options(depends_on=[namespace]),
-        )
+        self._network(name, args, children, namespace)
         self.namespace = name
         self.kubeconfig = self._deployer(name, args.server, children, namespace)
         self.register_outputs({"namespace": self.namespace, "kubeconfig": self.kubeconfig})
+
+    @staticmethod
+    def _network(name: str, args: IsolatedNamespaceArgs, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+        settings, api = args.settings.network, list[Peer]()
+        if args.settings.kubernetes_high_availability:
+            found = api_server(args.server)
+            api.append(found if settings.api_server is None else Peer(cidr=settings.api_server, ports=found.ports))
+        made: list[pulumi.Resource] = [namespace]
+        for policy, spec in policies(settings.ingress, settings.egress, api):
+            last = policy == CLOSED
+            needs = list(made) if last else [namespace]
+            made.append(
+                k8s.networking.v1.NetworkPolicy(
+                    f"{name}-{policy}",
+                    metadata=children.metadata(policy),
+                    spec=spec,
+                    opts=children.options(depends_on=needs),
+                )
+            )
 
     @staticmethod
     def _limit(name: str, settings: NamespaceSettings, children: Children, namespace: k8s.core.v1.Namespace) -> None:

@@ -1,11 +1,16 @@
 """The settings of an environment's namespace: what its pods may ask for, and what isolates it."""
 
+import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from components.exact import NodePath
-from components.settings import Cores, Memory, Section, SectionError, Storage
+from components.exact import Cidr, NodePath
+from components.names import check_name
+from components.settings import Cores, Memory, Namespace, Port, Section, SectionError, Storage
+
+PeerName = Annotated[str, AfterValidator(check_name)]
 
 
 class QuotaSettings(Section):
@@ -41,11 +46,46 @@ class LimitSettings(Section):
         return self
 
 
+class Peer(Section):
+    """Something outside of the environment: a range of addresses, or all pods of a namespace, and TCP ports."""
+
+    cidr: Cidr | None = None
+    """Range of addresses, such as 10.1.2.0/24 or, for a service without fixed ones, 0.0.0.0/0."""
+    namespace: Namespace | None = None
+    """Namespace of this cluster, instead of cidr."""
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=100)]
+    """TCP ports: of the peer where pods connect to it, else of the environment's pods."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.cidr is None) == (self.namespace is None):
+            raise SectionError("cidr", "write either cidr or namespace")
+        try:
+            ipaddress.ip_network(self.cidr or "0.0.0.0/0")
+        except ValueError as error:
+            raise SectionError("cidr", f"{error}: write the first address of the range, such as 10.1.2.0/24") from None
+        return self
+
+
+class NetworkSettings(Section):
+    """The traffic of an environment with what is outside of it. Without an entry there is none but to DNS; what the
+    platform's own pods need from each other is let through in any case (docs/isolation.md)."""
+
+    ingress: Mapping[PeerName, Peer] = {}
+    """Peers that may connect to pods of the environment, by a name of your choice: an Ingress controller, say."""
+    egress: Mapping[PeerName, Peer] = {}
+    """Peers that pods of the environment may connect to, by a name of your choice: S3, or where logs go."""
+    api_server: Cidr | None = None
+    """Range in which Flink's pods reach the API server, if they elect their leader there. By default the address in
+    `server`, or any address where that is a name."""
+
+
 class NamespaceSettings(Section):
     """One environment: a namespace, and what isolates it."""
 
     quota: QuotaSettings = QuotaSettings()
     limits: LimitSettings = LimitSettings()
+    network: NetworkSettings = NetworkSettings()
     admission: Literal["deny", "warn"] = "deny"
     """Action of the API server on an object that breaks a rule of docs/policies.md: `deny` refuses it, `warn` admits
     it with a warning."""

@@ -13,7 +13,7 @@ from components.stateful_set import StatefulSetArgs, stateful_set
 
 _CLIENT_PORT = 9092
 _CONTROLLER_PORT = 9093
-_PORTS = {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}
+PORTS = {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}
 _USER = 1000  # of the image
 _CONFIG_DIR = "/etc/kafka-nodes"
 _DATA_DIR = "/var/lib/kafka"
@@ -83,7 +83,7 @@ class KafkaCluster(pulumi.ComponentResource):
                 },
                 # One node's file says all that they share: another broker must not restart the rest.
                 checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
-                ports=_PORTS,
+                ports=PORTS,
                 client_port="internal",
                 container=_container(args),
                 user=_USER,
@@ -165,7 +165,7 @@ def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
                 # Half: the rest is for the JVM itself and, above all, the page cache that consumers read from.
                 {"name": "HEAP_MIB", "value": str(settings.memory_mib // 2)},
             ],
-            "ports": ports(_PORTS),
+            "ports": ports(PORTS),
             "resources": resources(settings.memory_mib, settings.cpu),
             "startup_probe": {**accepts, "period_seconds": 2, "failure_threshold": 300},
             "liveness_probe": {**accepts, "period_seconds": 10, "failure_threshold": 6},

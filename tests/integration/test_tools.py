@@ -119,6 +119,7 @@ def test_an_image_without_the_program_falls_over_to_the_build(
 def test_another_program_than_the_recorded_one_is_refused(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = _tool(registry)
     assert tool.download
-    monkeypatch.setattr(install, "recorded", lambda: {tool.download.url: "ab" * 32})
+    known = {tool.download.url: "ab" * 32}
+    monkeypatch.setattr(install, "recorded", lambda: known)
     with pytest.raises(LocalError, match=r"/usr/bin/example.*and (ab){32} is recorded in local/checksums.json"):
         ensure(tool)

@@ -29,11 +29,6 @@ def test_pod_security_is_restricted_in_every_mode(dev: Recording) -> None:
     assert [labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")] == ["restricted"] * 3
 
 
-def test_pods_are_reached_from_their_own_namespace_only(dev: Recording) -> None:
-    spec = dev.inputs("NetworkPolicy", "same-namespace")["spec"]
-    assert spec == {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
-
-
 def test_the_deployer_has_a_right_for_everything_that_components_create(dev: Recording) -> None:
     granted = rights(dev)
     for component in (building.zookeeper(), building.kafka(), building.flink()):

@@ -1,0 +1,67 @@
+"""The page of what keeps environments apart, docs/isolation.md: python -m components.isolation.docs prints it."""
+
+from components.isolation.network import FLOWS
+
+_HEAD = """\
+# What keeps environments apart
+
+```yaml
+streaming-platform:environments: # in stacks/Pulumi.cluster.yaml, which an administrator applies
+  dev:
+    network:
+      egress:
+        states: {cidr: 10.20.0.0/24, ports: [9000]} # pods of `dev` may connect to this S3
+      ingress:
+        ui: {namespace: ingress-nginx, ports: [8081]} # pods of that namespace may connect to Flink's REST port
+```
+
+`dev`, `test` and `ops` are namespaces of one Kubernetes cluster. The stack `cluster` makes each of them with an account
+for its deployer, a quota, default limits, network policies and admission policies. `make generate` writes this page
+from the list that the network policies are made of.
+
+## On the network
+
+No pod of an environment is reached from outside of it, and none connects to anything outside but DNS. Name other peers
+in `network` ([settings.md](settings.md)), as above. Port-forwards, `kubectl exec` and probes come from the node, and
+need no entry. Within an environment, the platform's pods let this in:
+
+"""
+
+_TAIL = """
+- Pods that are none of the platform's (without its label `app.kubernetes.io/part-of`) let in all pods of their
+  environment.
+- Where an environment has `kubernetesHighAvailability`, Flink's pods may also connect to the API server: to the address
+  in `server`, or to `network.apiServer`.
+- Names are looked up at the pods `k8s-app: kube-dns` of `kube-system`, or at the address of NodeLocal DNSCache.
+
+The local node enforces network policies with kube-router. On a cluster that exists, the network plug-in must; the
+preflight says whether a known one is there. A test sends packets for every row of this table, from pods with each label
+and from another environment, and sees that what the table does not name gets no answer.
+
+Labels decide who may connect. Whoever may create pods in an environment may label one as Flink's, and reach what Flink
+reaches there. The boundary is the environment, not the pod.
+
+## What is not kept apart
+
+- **The node's kernel and disks.** Pods of all environments share them. A hole in the kernel opens all.
+- **The API server.** A flood of requests in one environment is felt in the others.
+- **CPU beyond the shares that pods request,** and the bandwidth of disks and network.
+- **Passphrases.** By default, who may preview `dev` holds what opens the kubeconfigs of all environments:
+  [pull-requests.md](pull-requests.md) says how to change that.
+- **Directories of nodes.** Where an environment has `hostPaths`, its pods are close to the node's root:
+  [policies.md](policies.md).
+"""
+
+
+def text() -> str:
+    """Return the page."""
+    rows = ["| to | ports | from | why |", "|---|---|---|---|"]
+    for flow in FLOWS:
+        part = f"{flow.part}, {flow.component}" if flow.component else flow.part
+        ports = ", ".join(f"{port} ({name})" for name, port in flow.ports.items())
+        rows.append(f"| {part} | {ports} | {', '.join(flow.sources) or 'any pod of the environment'} | {flow.why} |")
+    return _HEAD + "\n".join(rows) + "\n" + _TAIL
+
+
+if __name__ == "__main__":
+    print(text(), end="")

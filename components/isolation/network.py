@@ -1,0 +1,175 @@
+"""The traffic of an environment's pods: all is refused but what is listed here, and with peers that settings name."""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pulumi_kubernetes as k8s
+
+from components.flink.pods import JOB_MANAGER_PORTS, TASK_MANAGER_PORTS
+from components.isolation.settings import Peer
+from components.kafka.cluster import PORTS as KAFKA_PORTS
+from components.names import PROJECT
+from components.zookeeper.ensemble import PORTS as ZOOKEEPER_PORTS
+
+_NAME, _COMPONENT, _PART_OF = (f"app.kubernetes.io/{label}" for label in ("name", "component", "part-of"))
+_NAMESPACE = "kubernetes.io/metadata.name"
+# Where names are looked up: the pods of the cluster's DNS, and the address of a DNS cache on each node, which is
+# NodeLocal DNSCache's own.
+_DNS_NAMESPACE, _DNS_PODS, _DNS_ON_NODE = "kube-system", {"k8s-app": "kube-dns"}, "169.254.20.10/32"
+_DNS_PORTS = (53,)
+_ANYWHERE = "0.0.0.0/0"
+CLOSED = "closed"  # the policy that refuses all traffic: the last to be made, so that what runs is not cut off
+
+Spec = k8s.networking.v1.NetworkPolicySpecArgsDict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """Ports of one part of the platform, and the parts that may connect to them; without `sources` any pod of the
+    environment may."""
+
+    name: str
+    part: str
+    component: str = ""
+    ports: Mapping[str, int]
+    sources: Sequence[str] = ()
+    why: str
+
+    def spec(self) -> Spec:
+        """The policy that lets it through."""
+        labels = {_NAME: self.part} | ({_COMPONENT: self.component} if self.component else {})
+        return {
+            "pod_selector": {"match_labels": labels},
+            "policy_types": ["Ingress"],
+            "ingress": [
+                {
+                    "from_": [{"pod_selector": {"match_labels": {_NAME: source}}} for source in self.sources]
+                    or [{"pod_selector": {}}],
+                    "ports": _tcp(self.ports.values()),
+                }
+            ],
+        }
+
+
+FLOWS = (
+    Flow(
+        name="zookeeper-clients",
+        part="zookeeper",
+        ports={"client": ZOOKEEPER_PORTS["client"]},
+        sources=("flink",),
+        why="JobManagers elect their leader there, and TaskManagers look it up",
+    ),
+    Flow(
+        name="zookeeper-ensemble",
+        part="zookeeper",
+        ports={name: port for name, port in ZOOKEEPER_PORTS.items() if name in ("peer", "election")},
+        sources=("zookeeper",),
+        why="members agree with each other",
+    ),
+    Flow(
+        name="kafka-clients",
+        part="kafka",
+        ports={"internal": KAFKA_PORTS["internal"]},
+        why="Flink jobs, log sidecars and clients of your own; brokers replicate",
+    ),
+    Flow(
+        name="kafka-controllers",
+        part="kafka",
+        ports={"controller": KAFKA_PORTS["controller"]},
+        sources=("kafka",),
+        why="brokers and controllers",
+    ),
+    Flow(
+        name="job-managers",
+        part="flink",
+        component="jobmanager",
+        ports=JOB_MANAGER_PORTS,
+        sources=("flink",),
+        why="TaskManagers register and fetch jars; who reaches the REST API can stop a job",
+    ),
+    Flow(
+        name="task-managers",
+        part="flink",
+        component="taskmanager",
+        ports=TASK_MANAGER_PORTS,
+        sources=("flink",),
+        why="JobManagers deploy tasks, and TaskManagers exchange records",
+    ),
+)
+
+
+def policies(
+    ingress: Mapping[str, Peer], egress: Mapping[str, Peer], kubernetes_api: Sequence[Peer]
+) -> Iterator[tuple[str, Spec]]:
+    """Yield each policy of an environment, by name, `CLOSED` last. `kubernetes_api` is where Flink's pods reach the API
+    server."""
+    yield "own-pods", _own_pods()
+    for flow in FLOWS:
+        yield flow.name, flow.spec()
+    for name, peer in ingress.items():
+        rule: k8s.networking.v1.NetworkPolicyIngressRuleArgsDict = {"from_": [_end(peer)], "ports": _tcp(peer.ports)}
+        yield f"from-{name}", {"pod_selector": {}, "policy_types": ["Ingress"], "ingress": [rule]}
+    for name, peer in egress.items():
+        yield f"to-{name}", {"pod_selector": {}, "policy_types": ["Egress"], "egress": [_out(peer)]}
+    if kubernetes_api:
+        selected: k8s.meta.v1.LabelSelectorArgsDict = {"match_labels": {_NAME: "flink"}}
+        rules = [_out(peer) for peer in kubernetes_api]
+        yield "flink-to-kubernetes", {"pod_selector": selected, "policy_types": ["Egress"], "egress": rules}
+    yield CLOSED, _closed()
+
+
+def api_server(url: str) -> Peer:
+    """Return where pods reach the API server of a URL: its address and port, or the port anywhere for a name, whose
+    addresses a policy cannot look up."""
+    parts = urlsplit(url)
+    try:
+        address = ipaddress.ip_network(parts.hostname or "")
+    except ValueError:
+        address = ipaddress.ip_network(_ANYWHERE)
+    # In the cluster the Service `kubernetes` has port 443, and its endpoints the server's own.
+    return Peer(cidr=str(address), ports=tuple(sorted({443, parts.port or 443})))
+
+
+def _closed() -> Spec:
+    """Nothing comes in. Out to the environment's own pods, each of which says what it lets in, and to DNS."""
+    dns: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
+        "to": [
+            {
+                "namespace_selector": {"match_labels": {_NAMESPACE: _DNS_NAMESPACE}},
+                "pod_selector": {"match_labels": _DNS_PODS},
+            },
+            {"ip_block": {"cidr": _DNS_ON_NODE}},
+        ],
+        "ports": [{"port": port, "protocol": protocol} for port in _DNS_PORTS for protocol in ("UDP", "TCP")],
+    }
+    return {
+        "pod_selector": {},
+        "policy_types": ["Ingress", "Egress"],
+        "ingress": [],
+        "egress": [{"to": [{"pod_selector": {}}]}, dns],
+    }
+
+
+def _own_pods() -> Spec:
+    """Pods that are none of the platform's: in from the environment."""
+    return {
+        "pod_selector": {"match_expressions": [{"key": _PART_OF, "operator": "NotIn", "values": [PROJECT]}]},
+        "policy_types": ["Ingress"],
+        "ingress": [{"from_": [{"pod_selector": {}}]}],
+    }
+
+
+def _end(peer: Peer) -> k8s.networking.v1.NetworkPolicyPeerArgsDict:
+    if peer.cidr is not None:
+        return {"ip_block": {"cidr": peer.cidr}}
+    return {"namespace_selector": {"match_labels": {_NAMESPACE: peer.namespace or ""}}}
+
+
+def _out(peer: Peer) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    return {"to": [_end(peer)], "ports": _tcp(peer.ports)}
+
+
+def _tcp(numbers: Iterable[int]) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
+    return [{"port": port, "protocol": "TCP"} for port in sorted(numbers)]
