@@ -46,7 +46,7 @@ KUBERNETES = "1.34.4"
 # renovate: datasource=github-releases depName=etcd-io/etcd extractVersion=^v(?<version>.+)$
 ETCD = "3.6.7"
 # renovate: datasource=github-releases depName=containerd/containerd extractVersion=^v(?<version>.+)$
-CONTAINERD = "2.1.4"
+CONTAINERD = "2.2.0"
 # renovate: datasource=github-releases depName=cloudnativelabs/kube-router extractVersion=^v(?<version>.+)$
 KUBE_ROUTER = "2.6.3"
 # renovate: datasource=github-releases depName=coredns/coredns extractVersion=^v(?<version>.+)$
