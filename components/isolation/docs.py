@@ -6,7 +6,8 @@ _HEAD = """\
 # What keeps environments apart
 
 ```yaml
-streaming-platform:environments: # in stacks/Pulumi.cluster.yaml, which an administrator applies
+# stacks/Pulumi.cluster.yaml
+streaming-platform:environments:
   dev:
     network:
       egress:

@@ -133,7 +133,7 @@ def api_server(url: str) -> Peer:
 
 
 def _closed() -> Spec:
-    """Nothing comes in. Out to the environment's own pods, each of which says what it lets in, and to DNS."""
+    """The policy that lets nothing in, and out to DNS and the environment's own pods: each says what it lets in."""
     dns: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
         "to": [
             {
@@ -153,7 +153,7 @@ def _closed() -> Spec:
 
 
 def _own_pods() -> Spec:
-    """Pods that are none of the platform's: in from the environment."""
+    """The policy that lets the environment's pods reach those that are none of the platform's."""
     return {
         "pod_selector": {"match_expressions": [{"key": _PART_OF, "operator": "NotIn", "values": [PROJECT]}]},
         "policy_types": ["Ingress"],

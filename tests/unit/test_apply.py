@@ -1,5 +1,6 @@
 """Applying the stacks: changes made outside of Pulumi are undone after it, also when Pulumi failed over them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from cli import platform
 from cli.drift import Change, Drift
 from cli.platform import Target
+from cli.preview.events import Preview
 from cli.pulumi import environment_settings, stack_file
 from console.progress import LocalError
 from stacks.settings import EnvironmentSettings
@@ -26,12 +28,17 @@ class Stacks:
 
     def __init__(self, *failing: str) -> None:
         self.failing = list(failing)
+        self.seen = list[str]()  # of which stack each update was handed a preview
 
     def settings(self, _stack: str) -> EnvironmentSettings:
         return environment_settings(stack_file("dev"))
 
-    def up(self, stack: str, watch: object) -> bool:
+    def previews(self, stacks: Sequence[str]) -> dict[str, Preview]:
+        return {stack: Preview(result=stack) for stack in stacks}
+
+    def up(self, stack: str, watch: object, found: Preview | None = None) -> bool:
         assert (watch is None) == (stack == "cluster")
+        self.seen.append(found.result if found else "")
         if stack in self.failing:
             self.failing.remove(stack)
             raise LocalError("the Kafka brokers cannot be reached")
@@ -67,6 +74,21 @@ def test_objects_as_applied_show_no_change(monkeypatch: pytest.MonkeyPatch, appl
     _let(monkeypatch, Stacks(), {})
     assert not platform.apply(Target("b", ""))
     assert applied == []
+
+
+@pytest.mark.parametrize(
+    ("found", "seen"),
+    [({}, ["cluster", "dev"]), ({"cluster": CHANGED}, ["cluster", ""])],
+    ids=["nothing changed", "the first was reset"],
+)
+def test_previews_made_side_by_side_count_until_something_changes(
+    found: dict[str, Any], seen: list[str], monkeypatch: pytest.MonkeyPatch, applied: list[str]
+) -> None:
+    work = Stacks()
+    _let(monkeypatch, work, found)
+    platform.apply(Target("b", ""), there=True)
+    assert work.seen == seen
+    assert bool(applied) == bool(found)
 
 
 def test_undoing_a_change_is_a_change_and_is_reported(
