@@ -228,7 +228,7 @@ def node_tools() -> list[Tool]:
             name="containerd",
             version=CONTAINERD,
             programs=["containerd", "containerd-shim-runc-v2", "ctr"],
-            build_seconds=60,
+            build_seconds=25,
             build=_build_containerd,
             download=Download(url=containerd, checksums=f"{containerd}.sha256sum", member="bin"),
         ),
