@@ -19,9 +19,9 @@ a program, wherever it comes from: a raw manifest, a chart (`helm.v4.Chart`) or 
 is judged like our own. Flink, ZooKeeper and Kafka are recognised by the commands of their containers. Plain secrets
 are found by the same patterns that mask them in previews (`components/secrets`).
 
-- **Bounds** that the stack `cluster` has for an environment (its name, `limits.maxMemoryMib`, `quota.memoryMib`,
-  `hostPaths`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They are written nowhere else. A
-  stack without such an environment is refused.
+- **Bounds** that the stack `cluster` has for an environment (its name, `hostPaths`, `priorityClasses`, and some of
+  `limits` and `quota`) are read from `stacks/Pulumi.cluster.yaml`, by the name of the stack. They are written nowhere
+  else. A stack without such an environment is refused.
 - **Levels** of an environment, and other bounds, are in `policies/config/<environment>.json`, if there is such a file:
   a level (`mandatory` blocks, `advisory` warns, `disabled` does not check) or a mapping with `enforcementLevel` and
   bounds. What is left out has its default. Pulumi checks the file against the rules' schema.
@@ -51,7 +51,8 @@ Existing objects are checked again when their spec changes, and so are container
 Pods that Kubernetes' own controllers make from a template were judged when the template was written: a stricter rule
 refuses the next change of a workload, and does not keep a running workload from replacing a pod. Such a request is
 recognised by the account that sends it, not by the owner that an object names. The rules that replace Pod Security
-(`container-not-root` to `pod-confined`) judge every pod, as Pod Security does.
+(`container-not-root` to `pod-confined`) judge every pod, as Pod Security does. So does `pod-not-deployer`: after the
+deployer's token has been changed, no pod gets the new one.
 
 `kubectl scale` is not judged, as it has a number and no pods: deployers have no right to it. Before these policies the
 API server has filled in defaults: a Pod without memory has been given the namespace's (LimitRange), a Deployment

@@ -18,6 +18,7 @@ RESOURCES: Mapping[str, tuple[str, str, str]] = {
     "Pod": ("", "v1", "pods"),
     "ReplicationController": ("", "v1", "replicationcontrollers"),
     "ConfigMap": ("", "v1", "configmaps"),
+    "Service": ("", "v1", "services"),
     "Deployment": ("apps", "v1", "deployments"),
     "StatefulSet": ("apps", "v1", "statefulsets"),
     "DaemonSet": ("apps", "v1", "daemonsets"),
