@@ -36,9 +36,11 @@ _NOT_MADE = (
     "!request.userInfo.username.matches('^system:(kube-controller-manager|serviceaccount:kube-system:"
     "(deployment|replicaset|statefulset|daemon-set|job|cronjob|replication)-controller)$')"
 )
-# Rules that replace Pod Security, which checks every pod, check every pod, too.
+# Some rules check every pod: those that replace Pod Security, as it does, and those that guard what a new pod would get.
 _NOT_MADE_BUT_PODS = f"object.kind == 'Pod' || {_NOT_MADE}"
-_NOT_LEAVING = "!has(object.metadata.deletionTimestamp)"
+# What is being deleted must be able to go. What a finalizer keeps still works, a Service for example: where there is a
+# spec, its change is judged all the same.
+_NOT_LEAVING = "has(object.spec) || !has(object.metadata.deletionTimestamp)"
 
 
 @dataclass(frozen=True, kw_only=True)
