@@ -29,7 +29,8 @@ PriorityClass = Annotated[ObjectName, AfterValidator(_own_class)]
 class QuotaSettings(Section):
     """The most that all pods of a namespace may request together, and the most objects of each kind.
 
-    Every object is kept by the API server of all environments: one ConfigMap, for example, may have 1 MiB.
+    All environments share the API server's store (etcd), whose own bound is 2 GiB unless it is raised. An object has
+    1.5 MiB at most: with these defaults, those of one environment do not fill it.
     """
 
     cpu: Cores = 8.0
@@ -43,27 +44,27 @@ class QuotaSettings(Section):
     MiB: emptyDir volumes, logs and the containers' own files."""
     pods: Count = 100
     """Number of pods that have not ended."""
-    config_maps: Count = 200
+    config_maps: Count = 100
     """Number of ConfigMaps. A Flink cluster has four, and more with highAvailability: kubernetes; Kubernetes makes one
     in each namespace."""
     secrets: Count = 50
     """Number of Secrets. The deployer's token is one."""
-    services: Count = 100
+    services: Count = 50
     """Number of Services."""
-    service_accounts: Count = 100
+    service_accounts: Count = 50
     """Number of accounts. Each part of an environment has one; Kubernetes makes one in each namespace, and the stack
     `cluster` up to two."""
-    deployments: Count = 50
+    deployments: Count = 30
     """Number of Deployments. A Flink cluster has two."""
-    stateful_sets: Count = 20
+    stateful_sets: Count = 10
     """Number of StatefulSets."""
-    jobs: Count = 50
+    jobs: Count = 20
     """Number of Jobs of Kubernetes, ended ones included."""
     volume_claims: Count = 100
     """Number of volume claims."""
-    autoscalers: Count = 50
+    autoscalers: Count = 30
     """Number of HorizontalPodAutoscalers."""
-    disruption_budgets: Count = 100
+    disruption_budgets: Count = 50
     """Number of PodDisruptionBudgets."""
 
     @property

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from components.isolation.namespace import kubeconfig
+from components.isolation.settings import QuotaSettings
 from tests.unit import building
 from tests.unit.recording import Recording
 
@@ -138,18 +139,18 @@ def test_quota_and_limits_are_as_the_api_server_writes_them() -> None:
         "requests.ephemeral-storage": "2Gi",
         "limits.ephemeral-storage": "2Gi",
         "pods": "40",
-        "count/configmaps": "200",
+        "count/configmaps": "100",
         "count/secrets": "50",
-        "count/services": "100",
-        "count/serviceaccounts": "100",
+        "count/services": "50",
+        "count/serviceaccounts": "50",
         "count/deployments.apps": "10",
         "count/replicasets.apps": "120",
-        "count/statefulsets.apps": "20",
-        "count/controllerrevisions.apps": "240",
-        "count/jobs.batch": "50",
+        "count/statefulsets.apps": "10",
+        "count/controllerrevisions.apps": "120",
+        "count/jobs.batch": "20",
         "persistentvolumeclaims": "1k",
-        "count/horizontalpodautoscalers.autoscaling": "50",
-        "count/poddisruptionbudgets.policy": "100",
+        "count/horizontalpodautoscalers.autoscaling": "30",
+        "count/poddisruptionbudgets.policy": "50",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
@@ -166,6 +167,10 @@ def test_the_quota_counts_every_kind_that_the_deployer_may_create(dev: Recording
     for group, kind in kinds:
         counted = f"count/{kind}.{group}" if group else f"count/{kind}"
         assert counted in hard or kind in hard, kind
+
+
+def test_the_objects_of_one_environment_do_not_fill_the_store_of_the_api_server() -> None:
+    assert sum(QuotaSettings().counts.values()) * 1.5 < 2048
 
 
 def test_the_quota_comes_after_what_it_counts(dev: Recording) -> None:
