@@ -36,7 +36,7 @@ _NOT_MADE = (
     "!request.userInfo.username.matches('^system:(kube-controller-manager|serviceaccount:kube-system:"
     "(deployment|replicaset|statefulset|daemon-set|job|cronjob|replication)-controller)$')"
 )
-# Some rules check every pod: those that replace Pod Security, as it does, and those that guard what a new pod would get.
+# Rules that replace Pod Security check every pod, as it does, and so does one that guards what a new pod would get.
 _NOT_MADE_BUT_PODS = f"object.kind == 'Pod' || {_NOT_MADE}"
 # What is being deleted must be able to go. What a finalizer keeps still works, a Service for example: where there is a
 # spec, its change is judged all the same.

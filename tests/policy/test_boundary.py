@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from policies.pack import Configuration, judge
-from tests.policy.examples import DEV, Bad, changed, stack
+from tests.policy.examples import DEV, Bad, changed, stack, stack_of
+from tests.unit import building
 
 
 def said(at: str, path: str, value: Any, configured: Configuration = DEV) -> list[str]:
@@ -43,6 +44,14 @@ def test_pods_may_name_the_priority_classes_of_their_own_environment() -> None:
     assert said(*at, "dev-high", allowed) == []
     (text,) = said(*at, "ops-high", allowed)
     assert "priorityClassName is ops-high, and dev-high, dev-low is allowed (priorityClasses); leave" in text
+
+
+def test_the_priority_class_of_a_flink_cluster_is_judged() -> None:
+    of = stack_of(building.flink(pod={"priorityClass": "high"}).resources)
+    allowed = DEV.with_bounds({"priority-allowed": {"priorityClasses": ["high"]}})
+    found = [[each.rule for each in judge(of, configured) if not each.open] for configured in (DEV, allowed)]
+    assert found[0].count("priority-allowed") == 2
+    assert "priority-allowed" not in found[1]
 
 
 def test_accounts_and_secrets_of_the_environments_own_are_accepted() -> None:
