@@ -24,6 +24,14 @@ FIELD_MANAGER = {"pulumi.com/patchFieldManager": PROJECT, "pulumi.com/patchForce
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 
+# What a container writes beside its volumes: its output, of which the kubelet keeps 50 MiB (five files of 10 MiB; some
+# distributions keep five times that), and the files of ConfigMaps.
+OWN_DISK_MIB = 256
+# What the scheduler keeps on the node for a container. Bounds are seldom reached, and are not kept: pods would fit
+# nowhere on a small disk.
+_KEPT_DISK_MIB = 64
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
     """The StorageClass of volume claims (None: the cluster's default), and whether the claims are protected."""
@@ -211,12 +219,22 @@ def claim_spec(size_mib: int, access_mode: str, storage: StorageArgs) -> k8s.cor
     return spec
 
 
-def resources(memory_mib: int, cpu: float, cpu_limit: float | None = None) -> k8s.core.v1.ResourceRequirementsArgsDict:
-    """Memory that is reserved and is the limit (MiB); CPU that is reserved, and its limit if there is one (cores)."""
-    limits = {"memory": mib(memory_mib)}
+def resources(
+    memory_mib: int, cpu: float, cpu_limit: float | None = None, *, volumes_mib: int | None = None
+) -> k8s.core.v1.ResourceRequirementsArgsDict:
+    """Memory that is reserved and is the limit (MiB); CPU that is reserved, and its limit if there is one (cores).
+
+    `volumes_mib` is the sum of the bounds of the emptyDir volumes that the container fills. It may write as much to the
+    node's disk, and OWN_DISK_MIB of its own; without `volumes_mib`, the namespace's default holds. The kubelet evicts a
+    pod that writes more than its containers may together, so a volume always reaches its own bound first.
+    """
+    requests, limits = {"cpu": cores(cpu), "memory": mib(memory_mib)}, {"memory": mib(memory_mib)}
     if cpu_limit is not None:
         limits["cpu"] = cores(cpu_limit)
-    return {"requests": {"cpu": cores(cpu), "memory": mib(memory_mib)}, "limits": limits}
+    if volumes_mib is not None:
+        requests["ephemeral-storage"] = mib(_KEPT_DISK_MIB)
+        limits["ephemeral-storage"] = mib(volumes_mib + OWN_DISK_MIB)
+    return {"requests": requests, "limits": limits}
 
 
 class Expanded(str):

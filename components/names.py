@@ -4,6 +4,8 @@ import re
 
 PROJECT = "streaming-platform"  # as in Pulumi.yaml: the namespace of its config keys, and what all objects are part of
 
+DEPLOYER = "deployer"  # the account whose rights an environment's stack is applied with
+DEPLOYER_TOKEN = f"{DEPLOYER}-token"  # the Secret with its token
 LEADER_ACCOUNT = "flink-leader"  # of pods that elect a leader in Kubernetes: part of a namespace that allows it
 
 DNS_LABEL = 63  # RFC 1123; also the longest value of a label

@@ -28,7 +28,12 @@ def _containers(*, debuggers: bool) -> Mapping[str, str]:
 
 
 def of_containers(
-    at_fault: str, text: str, among: str = "variables.containers", *, debuggers: bool = False
+    at_fault: str,
+    text: str,
+    among: str = "variables.containers",
+    *,
+    debuggers: bool = False,
+    every_pod: bool = False,
 ) -> Validation:
     """Containers of which `at_fault`, an expression over the container `c`, is true, are refused."""
     return Validation(
@@ -37,10 +42,13 @@ def of_containers(
         places=f"{among}.filter(c, {at_fault}).map(c, 'container ' + c.name)",
         text=text,
         debuggers=debuggers,
+        every_pod=every_pod,
     )
 
 
-def of_pods(at_fault: str, text: str, *, place: str = "pod", debuggers: bool = False) -> Validation:
+def of_pods(
+    at_fault: str, text: str, *, place: str = "pod", debuggers: bool = False, every_pod: bool = False
+) -> Validation:
     """Pods are refused for which an expression over `variables.spec` is true."""
     return Validation(
         kinds=WORKLOADS,
@@ -48,7 +56,13 @@ def of_pods(at_fault: str, text: str, *, place: str = "pod", debuggers: bool = F
         places=f"{at_fault} ? ['{place}'] : []",
         text=text,
         debuggers=debuggers,
+        every_pod=every_pod,
     )
+
+
+def values(*faults: tuple[str, str]) -> str:
+    """The places of what is at fault, each with its value: an expression that is true of it, and one for its text."""
+    return " + ".join(f"({at_fault} ? [{text}] : [])" for at_fault, text in faults)
 
 
 def listed(texts: tuple[str, ...]) -> str:

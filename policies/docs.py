@@ -19,9 +19,9 @@ Kubernetes object of a program, wherever it comes from: a raw manifest, a chart 
 with a pod template is judged like the platform's own objects. Flink, ZooKeeper and Kafka are recognised by the commands
 of their containers. Plain secrets are found by the same patterns that mask them in previews (`components/secrets`).
 
-- **Bounds** that the stack `cluster` has for an environment (its name, `limits.maxMemoryMib`, `quota.memoryMib`,
-  `hostPaths`) are read from its entry in `stacks/Pulumi.cluster.yaml`. They are written nowhere else. A stack whose
-  environment has no entry there is refused, unless it has [a kubeconfig of its
+- **Bounds** that the stack `cluster` has for an environment (its name, `hostPaths`, `priorityClasses`, and some of
+  `limits` and `quota`) are read from its entry in `stacks/Pulumi.cluster.yaml`. They are written nowhere else. A stack
+  whose environment has no entry there is refused, unless it has [a kubeconfig of its
   own](environments.md#a-kubeconfig-of-its-own).
 - **Levels** of an environment, and all other bounds, are in `policies/config/<environment>.json`, if there is such a
   file. Its keys are ids of rules, or `all` for every rule. A value is a level (`mandatory` blocks, `advisory` warns,
@@ -55,7 +55,7 @@ Pods that Kubernetes' own controllers make from a template were judged when the 
 refuses the next change of a workload, but does not keep a running workload from replacing a pod. Whether a controller
 sends a request is recognised by the account that sends it, not by the owner that the pod names. The rules that do the
 work of Pod Security (in the table below, from `container-not-root` to `pod-confined`) judge every pod, as Pod Security
-does.
+does. So does `pod-not-deployer`: after the deployer's token has been changed, no pod gets the new one.
 
 `kubectl scale` cannot be judged, as its request has only a number and no pod template. So deployers have no right to
 it. The API server fills in defaults before it asks these policies: a Pod without memory has the namespace's (from its

@@ -1,15 +1,20 @@
 """Rules for what a pod must not do to its node and its neighbours: Pod Security `restricted`, rule by rule."""
 
 from collections.abc import Iterator
+from functools import partial
 
+from policies import admission
 from policies.admission import listed as cel_list
-from policies.admission import of_containers, of_pods
 from policies.resources import Container, Pod
 from policies.rules import Bounds, Setting, listed, rule
 from policies.unknown import field, items, mapping
 
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _ADDABLE = ("NET_BIND_SERVICE",)
+
+# As Pod Security does, whoever makes the pod.
+of_containers = partial(admission.of_containers, every_pod=True)
+of_pods = partial(admission.of_pods, every_pod=True)
 
 
 def gives_volume_to_user(container: Container, bounds: Bounds) -> bool:

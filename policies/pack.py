@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from policies import availability, delivery, headroom, hygiene, isolation, memory, rescale
+from policies import availability, boundary, delivery, headroom, hygiene, isolation, memory, rescale
 from policies.resources import Stack
 from policies.rules import Finding, Level, Rule, Setting
 from policies.unknown import UnreadableError
@@ -18,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     *delivery.RULES,
     *availability.RULES,
     *isolation.RULES,
+    *boundary.RULES,
     *hygiene.RULES,
 )
 

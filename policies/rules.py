@@ -157,6 +157,8 @@ class Validation:
     """The violation, in words; the rule's remedy follows in the message."""
     debuggers: bool = False
     """True if containers are judged, too, that are added to a running pod (`kubectl debug`)."""
+    every_pod: bool = False
+    """True if pods that a controller makes from a template are judged, too."""
 
 
 @dataclass(frozen=True, kw_only=True)

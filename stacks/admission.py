@@ -37,7 +37,7 @@ def admission_rules(environments: Mapping[str, NamespaceSettings]) -> Iterator[A
                 text=f"{validation.text}; {rule.remedy}",
                 actions=actions,
                 debuggers=validation.debuggers,
-                every_pod=rule.subject == "isolation",
+                every_pod=validation.every_pod,
             )
 
 

@@ -143,7 +143,8 @@ class PodSettings(Section):
     tolerations: tuple[Annotated[Object, AfterValidator(manifest("Toleration")), AfterValidator(_toleration)], ...] = ()
     """Taints of nodes that the pods tolerate."""
     priority_class: ObjectName | None = None
-    """PriorityClass of the pods; by default the cluster's default class."""
+    """PriorityClass of the pods, one of the environment's `priorityClasses` (stack `cluster`); by default the cluster's
+    default class."""
     image_pull_secrets: tuple[ObjectName, ...] = ()
     """Names of Secrets of the namespace."""
     env: tuple[Annotated[Object, AfterValidator(manifest("EnvVar")), AfterValidator(_variable)], ...] = ()

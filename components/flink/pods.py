@@ -1,8 +1,10 @@
 """The pods of a Flink cluster: what their containers run, mount and answer to, and how they stop."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -30,9 +32,16 @@ from components.flink.directories import (
     STATE_RECORD,
 )
 from components.flink.settings import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
-from components.quantities import jemalloc_arenas, mib
+from components.quantities import jemalloc_arenas, mib, number
 
 USER = 9999  # of the image
+# Bounds of the emptyDir volumes of both roles. Log files of at most 160 MiB (log4j-console.properties), the collector's
+# of 50, and a crash report.
+_LOG_MIB = 256
+_CONF_MIB = 1
+_TMP_MIB = 1024
+_S3_PLUGIN_MIB = 1
+_UNBOUNDED_MIB = 1024  # counted for an emptyDir of a user's own that has no sizeLimit
 _SCRIPTS = Path(__file__).parent / "scripts"
 
 JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
@@ -181,25 +190,26 @@ class FlinkPods:
         init_containers: Sequence[k8s.core.v1.ContainerArgsDict] = (),
     ) -> k8s.core.v1.PodTemplateSpecArgsDict:
         more = self.additions
+        own: list[k8s.core.v1.VolumeArgsDict] = [
+            {"name": "platform-conf", "config_map": {"name": self.config_map}},
+            {"name": "platform-scripts", "config_map": {"name": self.scripts}},
+            {"name": "platform-library", "config_map": {"name": self.library}},
+            self._data_volume(),
+            {"name": "log", "empty_dir": {"size_limit": mib(_LOG_MIB)}},
+            {"name": "conf", "empty_dir": {"size_limit": mib(_CONF_MIB)}},
+            {"name": "tmp", "empty_dir": {"size_limit": mib(_TMP_MIB)}},
+            *volumes,
+        ]
+        # Volumes of other additions are counted by the containers that come with them.
+        filled = sum(_empty_dir_mib(cast("Mapping[str, Any]", each)) for each in (*own, *self.settings.pod.volumes))
         return pod_template(
             labels,
             account=self.account,
             user=USER,
             checksum=checksum({**self.texts, **more.texts}),
             init_containers=[*init_containers, *more.init_containers],
-            containers=[self._container(role), *more.containers],
-            volumes=[
-                {"name": "platform-conf", "config_map": {"name": self.config_map}},
-                {"name": "platform-scripts", "config_map": {"name": self.scripts}},
-                {"name": "platform-library", "config_map": {"name": self.library}},
-                self._data_volume(),
-                # Log files of at most 160 MiB (log4j-console.properties), the collector's of 50, and a crash report.
-                {"name": "log", "empty_dir": {"size_limit": "256Mi"}},
-                {"name": "conf", "empty_dir": {"size_limit": "1Mi"}},
-                {"name": "tmp", "empty_dir": {"size_limit": "1Gi"}},
-                *volumes,
-                *more.volumes,
-            ],
+            containers=[self._container(role, filled), *more.containers],
+            volumes=[*own, *more.volumes],
             grace_seconds=_STOP_SECONDS + sum(role.saves.values()) + more.grace_seconds,
             # Leaders in Kubernetes are elected by who may write to the API.
             more={"automount_service_account_token": True, **more.spec} if self.leases else more.spec,
@@ -210,7 +220,7 @@ class FlinkPods:
         a directory of its own."""
         if self.claim is not None:
             return {"name": "data", "persistent_volume_claim": {"claim_name": self.claim}}
-        return {"name": "data", "empty_dir": {"size_limit": "1Mi"}}
+        return {"name": "data", "empty_dir": {"size_limit": mib(_S3_PLUGIN_MIB)}}
 
     def _credentials(self) -> list[k8s.core.v1.EnvVarArgsDict]:
         """The keys to S3, where they are not the pod's own identity."""
@@ -274,7 +284,12 @@ class FlinkPods:
             }
         )
 
-    def _container(self, role: _Role) -> k8s.core.v1.ContainerArgsDict:
+    def _container(self, role: _Role, volumes_mib: int) -> k8s.core.v1.ContainerArgsDict:
+        """The main container. It may write as much to the node's disk as all emptyDir volumes hold, `volumes_mib`.
+
+        Without settings, that is 256 (log) + 1 (conf) + 1024 (tmp) = 1281 MiB for a JobManager, and 4096 (state) more
+        for a TaskManager.
+        """
         variables = {
             "S3": "" if self.claim else "true",
             "JOB_ID": self.job_id,
@@ -298,7 +313,9 @@ class FlinkPods:
                 *self.additions.env,
             ],
             "ports": ports(role.ports),
-            "resources": resources(role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit),
+            "resources": resources(
+                role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit, volumes_mib=volumes_mib
+            ),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
             "startup_probe": {**role.started, "period_seconds": 1, "failure_threshold": 240},
             "liveness_probe": {**role.alive, "period_seconds": 10, "timeout_seconds": 5, "failure_threshold": 6},
@@ -325,6 +342,18 @@ class FlinkPods:
             leave = ["bash", f"{SCRIPTS_DIR}/leave.sh", *ways]
             spec["lifecycle"] = {"pre_stop": {"exec_": {"command": leave}}}
         return container(spec, read_only_root=True)
+
+
+def _empty_dir_mib(volume: Mapping[str, Any]) -> int:
+    """The disk of the node that a volume may take, in MiB: the bound of an emptyDir, 0 for all others.
+
+    The platform's own are written for Pulumi, a user's as in a manifest.
+    """
+    empty_dir = volume.get("empty_dir", volume.get("emptyDir"))
+    if empty_dir is None or empty_dir.get("medium"):  # in memory
+        return 0
+    size = empty_dir.get("size_limit", empty_dir.get("sizeLimit"))
+    return _UNBOUNDED_MIB if size is None else math.ceil(number(str(size)) / 2**20)
 
 
 def _variable(name: str, value: pulumi.Input[str]) -> k8s.core.v1.EnvVarArgsDict:

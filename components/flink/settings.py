@@ -75,7 +75,8 @@ class StateDirectorySettings(Section):
     """
 
     size_mib: Storage = 4096
-    """Bound of an emptyDir, or size of the claim, in MiB."""
+    """Bound of an emptyDir, or size of the claim, in MiB. The namespace bounds what one container may have in emptyDir
+    volumes (limits.maxEphemeralStorageMib of the stack `cluster`)."""
     class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of a claim that comes and goes with the pod."""
     host_path: NodePath | None = None

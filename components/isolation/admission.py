@@ -18,6 +18,7 @@ RESOURCES: Mapping[str, tuple[str, str, str]] = {
     "Pod": ("", "v1", "pods"),
     "ReplicationController": ("", "v1", "replicationcontrollers"),
     "ConfigMap": ("", "v1", "configmaps"),
+    "Service": ("", "v1", "services"),
     "Deployment": ("apps", "v1", "deployments"),
     "StatefulSet": ("apps", "v1", "statefulsets"),
     "DaemonSet": ("apps", "v1", "daemonsets"),
@@ -35,9 +36,11 @@ _NOT_MADE = (
     "!request.userInfo.username.matches('^system:(kube-controller-manager|serviceaccount:kube-system:"
     "(deployment|replicaset|statefulset|daemon-set|job|cronjob|replication)-controller)$')"
 )
-# Rules that replace Pod Security, which checks every pod, check every pod, too.
+# Rules that replace Pod Security check every pod, as it does, and so does one that guards what a new pod would get.
 _NOT_MADE_BUT_PODS = f"object.kind == 'Pod' || {_NOT_MADE}"
-_NOT_LEAVING = "!has(object.metadata.deletionTimestamp)"
+# What is being deleted must be able to go. What a finalizer keeps still works, a Service for example: where there is a
+# spec, its change is judged all the same.
+_NOT_LEAVING = "has(object.spec) || !has(object.metadata.deletionTimestamp)"
 
 
 @dataclass(frozen=True, kw_only=True)

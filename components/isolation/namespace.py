@@ -11,17 +11,17 @@ import yaml
 from components.base import FIELD_MANAGER, Children, labels
 from components.isolation.network import CLOSED, api_server, policies
 from components.isolation.settings import NamespaceSettings, Peer
-from components.names import LEADER_ACCOUNT, PROJECT, check_name
-from components.quantities import cores, mib
+from components.names import DEPLOYER, DEPLOYER_TOKEN, LEADER_ACCOUNT, PROJECT, check_name
+from components.quantities import cores, mib, thousands
 
-_DEPLOYER = "deployer"
 _VERSION = "1"  # of what isolates a namespace: images, which others take their version from, there are none
 
 _READ = ["get", "list", "watch"]
 _WRITE = [*_READ, "create", "patch", "delete"]  # server-side apply is a patch, and a create where there was nothing
 _CONNECT = ["get", "create"]  # a web socket is opened with GET, the older SPDY with POST
 
-# What an environment stack needs, and nothing else: neither secrets, nor roles, nor anything outside the namespace.
+# What an environment stack needs, and nothing else: neither secrets, nor roles, nor anything outside the namespace. The
+# quota counts what it may create.
 _DEPLOYER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
     {
         "api_groups": [""],
@@ -62,7 +62,8 @@ class IsolatedNamespace(pulumi.ComponentResource):
     namespace: str
     """The namespace's name."""
     kubeconfig: pulumi.Output[str]
-    """The deployer's kubeconfig (YAML), a secret. Its token does not expire; deleting its Secret revokes it."""
+    """The deployer's kubeconfig (YAML), a secret. Its token does not expire; deleting the account revokes it, and all
+    others of the account."""
 
     def __init__(self, name: str, args: IsolatedNamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         check_name(name)
@@ -83,12 +84,13 @@ class IsolatedNamespace(pulumi.ComponentResource):
             },
             opts=children.options(),
         )
-        self._limit(name, args.settings, children, namespace)
-        if args.settings.kubernetes_high_availability:
-            self._leader(name, children, namespace)
+        first = self._leader(name, children, namespace) if args.settings.kubernetes_high_availability else []
         self._network(name, args, children, namespace)
         self.namespace = name
-        self.kubeconfig = self._deployer(name, args.server, children, namespace)
+        token = self._deployer(name, children, namespace)
+        self.kubeconfig = pulumi.Output.secret(token.data.apply(lambda data: kubeconfig(name, args.server, data)))
+        # A new quota refuses objects of the kinds that it counts until they have been counted.
+        self._limit(name, args.settings, children, [namespace, *first, token])
         self.register_outputs({"namespace": self.namespace, "kubeconfig": self.kubeconfig})
 
     @staticmethod
@@ -111,7 +113,7 @@ class IsolatedNamespace(pulumi.ComponentResource):
             )
 
     @staticmethod
-    def _limit(name: str, settings: NamespaceSettings, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+    def _limit(name: str, settings: NamespaceSettings, children: Children, after: Sequence[pulumi.Resource]) -> None:
         quota, limits = settings.quota, settings.limits
         k8s.core.v1.ResourceQuota(
             f"{name}-quota",
@@ -122,13 +124,16 @@ class IsolatedNamespace(pulumi.ComponentResource):
                     "requests.memory": mib(quota.memory_mib),
                     "limits.memory": mib(quota.memory_mib),
                     "requests.storage": mib(quota.storage_mib),
-                    "pods": str(quota.pods),
+                    # No limits.cpu: it would force a limit on Kafka and ZooKeeper, which may use what CPU is free.
+                    "requests.ephemeral-storage": mib(quota.ephemeral_storage_mib),
+                    "limits.ephemeral-storage": mib(quota.ephemeral_storage_mib),
+                    **{kind: thousands(count) for kind, count in quota.counts.items()},
                     # Nothing in an environment is reached from outside the cluster.
                     "services.loadbalancers": "0",
                     "services.nodeports": "0",
                 }
             },
-            opts=children.options(depends_on=[namespace]),
+            opts=children.options(depends_on=after),
         )
         k8s.core.v1.LimitRange(
             f"{name}-limits",
@@ -137,34 +142,41 @@ class IsolatedNamespace(pulumi.ComponentResource):
                 "limits": [
                     {
                         "type": "Container",
-                        "default": {"memory": mib(limits.default_memory_mib)},
+                        "default": {
+                            "memory": mib(limits.default_memory_mib),
+                            "ephemeral-storage": mib(limits.default_ephemeral_storage_mib),
+                        },
                         "default_request": {
                             "cpu": cores(limits.default_cpu),
                             "memory": mib(limits.default_memory_mib),
+                            "ephemeral-storage": mib(limits.default_ephemeral_storage_request_mib),
                         },
-                        "max": {"memory": mib(limits.max_memory_mib)},
+                        "max": {
+                            "memory": mib(limits.max_memory_mib),
+                            "ephemeral-storage": mib(limits.max_ephemeral_storage_mib),
+                        },
                     }
                 ]
             },
-            opts=children.options(depends_on=[namespace]),
+            opts=children.options(depends_on=after),
         )
 
     @staticmethod
-    def _leader(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> None:
+    def _leader(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> list[pulumi.Resource]:
         """The account of Flink pods that elect their leader in ConfigMaps; to all, as a role cannot tell them apart."""
-        IsolatedNamespace._account(name, LEADER_ACCOUNT, _LEADER_RULES, children, namespace)
+        return IsolatedNamespace._account(name, LEADER_ACCOUNT, _LEADER_RULES, children, namespace)
 
     @staticmethod
-    def _deployer(name: str, server: str, children: Children, namespace: k8s.core.v1.Namespace) -> pulumi.Output[str]:
-        needs = IsolatedNamespace._account(name, _DEPLOYER, _DEPLOYER_RULES, children, namespace)
+    def _deployer(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
+        """The deployer's account, with all that it may do, and the Secret with its token."""
+        needs = IsolatedNamespace._account(name, DEPLOYER, _DEPLOYER_RULES, children, namespace)
         # Kubernetes fills it in; it would delete it at once if the account were not there.
-        token = k8s.core.v1.Secret(
-            f"{name}-{_DEPLOYER}-token",
-            metadata=children.metadata(f"{_DEPLOYER}-token", {"kubernetes.io/service-account.name": _DEPLOYER}),
+        return k8s.core.v1.Secret(
+            f"{name}-{DEPLOYER_TOKEN}",
+            metadata=children.metadata(DEPLOYER_TOKEN, {"kubernetes.io/service-account.name": DEPLOYER}),
             type="kubernetes.io/service-account-token",
             opts=children.options(depends_on=needs),
         )
-        return pulumi.Output.secret(token.data.apply(lambda data: kubeconfig(name, server, data)))
 
     @staticmethod
     def _account(
@@ -199,7 +211,7 @@ class IsolatedNamespace(pulumi.ComponentResource):
 
 def kubeconfig(namespace: str, server: str, data: Mapping[str, str]) -> str:
     """The text of a kubeconfig from the data of a service account token's Secret (values in base64)."""
-    user = f"{_DEPLOYER}-{namespace}"
+    user = f"{DEPLOYER}-{namespace}"
     document = {
         "apiVersion": "v1",
         "kind": "Config",

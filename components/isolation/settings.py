@@ -5,16 +5,37 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.alias_generators import to_camel
 
-from components.exact import Cidr, NodePath
+from components.exact import Cidr, NodePath, ObjectName
 from components.names import check_name
 from components.settings import Cores, Memory, Namespace, Port, Section, SectionError, Storage
 
 PeerName = Annotated[str, AfterValidator(check_name)]
 
+_SYSTEM = "system-"  # what Kubernetes' own PriorityClasses begin with
+
+
+def _own_class(name: str) -> str:
+    if name.startswith(_SYSTEM):
+        raise ValueError(f"{name!r} is for the cluster's own pods, which take the place of all others: name another")
+    return name
+
+
+# Kubernetes keeps ten old versions of a workload, the one that runs, and during an update the next one.
+_VERSIONS = 12
+
+Count = Annotated[int, Field(ge=1, le=10000)]
+Disk = Annotated[int, Field(ge=16, le=64 * 1024 * 1024)]
+PriorityClass = Annotated[ObjectName, AfterValidator(_own_class)]
+
 
 class QuotaSettings(Section):
-    """The most that all pods of a namespace may request together."""
+    """The most that all pods of a namespace may request together, and the most objects of each kind.
+
+    All environments share the API server's store (etcd), whose own bound is 2 GiB unless it is raised. An object has
+    1.5 MiB at most: with these defaults, those of one environment do not fill it.
+    """
 
     cpu: Cores = 8.0
     """Sum of CPU requests, in cores."""
@@ -22,12 +43,56 @@ class QuotaSettings(Section):
     """Sum of memory limits (and so of requests), in MiB."""
     storage_mib: Storage = 262144
     """Sum of the sizes of all volume claims, in MiB."""
-    pods: Annotated[int, Field(ge=1, le=10000)] = 100
+    ephemeral_storage_mib: Storage = 262144
+    """Sum of what containers may write to the disks of nodes (limits of ephemeral-storage, and so requests), in
+    MiB: emptyDir volumes, logs and the containers' own files."""
+    pods: Count = 100
     """Number of pods that have not ended."""
+    config_maps: Count = 100
+    """Number of ConfigMaps. A Flink cluster has four, and more with highAvailability: kubernetes; Kubernetes makes one
+    in each namespace."""
+    secrets: Count = 50
+    """Number of Secrets. The deployer's token is one."""
+    services: Count = 50
+    """Number of Services."""
+    service_accounts: Count = 50
+    """Number of accounts. Each part of an environment has one; Kubernetes makes one in each namespace, and the stack
+    `cluster` up to two."""
+    deployments: Count = 30
+    """Number of Deployments. A Flink cluster has two."""
+    stateful_sets: Count = 10
+    """Number of StatefulSets."""
+    jobs: Count = 20
+    """Number of Jobs of Kubernetes, ended ones included."""
+    volume_claims: Count = 100
+    """Number of volume claims."""
+    autoscalers: Count = 30
+    """Number of HorizontalPodAutoscalers."""
+    disruption_budgets: Count = 50
+    """Number of PodDisruptionBudgets."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The most objects of each kind, by Kubernetes' name for the quota of that kind."""
+        return {
+            "pods": self.pods,
+            "count/configmaps": self.config_maps,
+            "count/secrets": self.secrets,
+            "count/services": self.services,
+            "count/serviceaccounts": self.service_accounts,
+            "count/deployments.apps": self.deployments,
+            "count/replicasets.apps": _VERSIONS * self.deployments,
+            "count/statefulsets.apps": self.stateful_sets,
+            "count/controllerrevisions.apps": _VERSIONS * self.stateful_sets,
+            "count/jobs.batch": self.jobs,
+            "persistentvolumeclaims": self.volume_claims,
+            "count/horizontalpodautoscalers.autoscaling": self.autoscalers,
+            "count/poddisruptionbudgets.policy": self.disruption_budgets,
+        }
 
 
 class LimitSettings(Section):
-    """The memory and CPU of containers that name none, and the most that one container may ask for."""
+    """The memory, CPU and disk of containers that name none, and the most that one container may ask for."""
 
     default_cpu: Cores = 0.1
     """CPU request of a container that names none, in cores."""
@@ -35,14 +100,29 @@ class LimitSettings(Section):
     """Memory limit and request of a container that names none, in MiB."""
     max_memory_mib: Memory = 16384
     """Largest memory limit of one container, in MiB."""
+    default_ephemeral_storage_request_mib: Disk = 64
+    """Disk of the node that is kept for a container that names none (ephemeral-storage), in MiB."""
+    default_ephemeral_storage_mib: Disk = 1024
+    """The most that a container that names no limit may write to the node's disk, in MiB. A pod that exceeds the sum
+    of its containers is evicted. Kafka and ZooKeeper need room for their logs alone, of which the kubelet keeps 50 MiB
+    unless it is told otherwise. Flink's containers name their limits: the sum of the bounds of their emptyDir
+    volumes, and 256 MiB."""
+    max_ephemeral_storage_mib: Disk = 16384
+    """Largest limit of ephemeral-storage of one container, in MiB. A TaskManager has 5633 by default: 4096 for
+    stateDirectory, the rest for temporary files and logs."""
 
     @model_validator(mode="after")
     def _default_below_maximum(self) -> Self:
-        if self.default_memory_mib > self.max_memory_mib:
-            raise SectionError(
-                "defaultMemoryMib",
-                f"{self.default_memory_mib} is above maxMemoryMib, {self.max_memory_mib}: lower it, or raise that",
-            )
+        for low, high in (
+            ("default_memory_mib", "max_memory_mib"),
+            ("default_ephemeral_storage_request_mib", "default_ephemeral_storage_mib"),
+            ("default_ephemeral_storage_mib", "max_ephemeral_storage_mib"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise SectionError(
+                    to_camel(low),
+                    f"{getattr(self, low)} is above {to_camel(high)}, {getattr(self, high)}: lower it, or raise that",
+                )
         return self
 
 
@@ -88,7 +168,10 @@ class NamespaceSettings(Section):
     network: NetworkSettings = NetworkSettings()
     admission: Literal["deny", "warn"] = "deny"
     """Action of the API server on an object that breaks a rule of docs/policies.md: `deny` refuses it, `warn` admits
-    it with a warning."""
+    it with a warning. With `warn`, the rules that protect the other environments from this one only warn, too."""
+    priority_classes: tuple[PriorityClass, ...] = ()
+    """PriorityClasses that pods may name. A pod of a higher class takes the place of pods of any environment, so by
+    default there are none. If the cluster has a default class, which a pod gets that names none, list it."""
     host_paths: tuple[NodePath, ...] = ()
     """Directories of nodes; pods may mount them and what is below. The only level of Pod Security that admits any is
     `privileged`, which admits all else that is dangerous, too. So the namespace gets that level, and the rules for

@@ -107,7 +107,7 @@ def _agent(args: LogSidecarArgs) -> k8s.core.v1.ContainerArgsDict:
         "image": args.image,
         "restart_policy": "Always",
         "env": _env(args),
-        "resources": resources(settings.sidecar_mib, settings.cpu, settings.cpu_limit),
+        "resources": resources(settings.sidecar_mib, settings.cpu, settings.cpu_limit, volumes_mib=state_mib(settings)),
         "volume_mounts": [
             {"name": "logs-config", "mount_path": _CONFIG_DIR, "read_only": True},
             {"name": "logs-state", "mount_path": _STATE_DIR},
@@ -176,7 +176,7 @@ def _last(args: LogSidecarArgs) -> k8s.core.v1.ContainerArgsDict:
                 {"name": "FLUSH_SECONDS", "value": str(args.settings.flush_seconds)},
                 {"name": "METRICS", "value": f"127.0.0.1:{METRICS_PORT}"},
             ],
-            "resources": resources(LAST_MIB, LAST_CPU, 0.1),
+            "resources": resources(LAST_MIB, LAST_CPU, 0.1, volumes_mib=0),
             "volume_mounts": [{"name": "logs-config", "mount_path": _CONFIG_DIR, "read_only": True}],
         },
         read_only_root=True,

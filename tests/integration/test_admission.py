@@ -81,9 +81,13 @@ def server(node: Layout) -> Server:
 def warned(work: Workspace) -> Generator[str]:
     """An environment whose rules warn for a while: the others refuse, as they do by default.
 
-    In `ops` pods may mount directories of nodes meanwhile, so that Pod Security does not look at them.
+    In `ops` pods may mount directories of nodes meanwhile, so that Pod Security does not look at them. It may have one
+    ConfigMap, which is there: that of Kubernetes.
     """
-    other = {"test": {"admission": "warn"}, "ops": {"admission": "warn", "hostPaths": [_PATH]}}
+    other = {
+        "test": {"admission": "warn"},
+        "ops": {"admission": "warn", "hostPaths": [_PATH], "quota": {"configMaps": 1}},
+    }
     dataclasses.replace(work, overlay=merge(work.overlay, {"cluster": {"environments": other}})).up("cluster")
     yield "test"
     work.up("cluster")
@@ -181,6 +185,14 @@ def test_objects_of_the_stacks_are_admitted(server: Server) -> None:
         assert server.create({"apiVersion": "", "kind": each.kind, **plain(each.inputs)}, "dev") == Answer("", ()), (
             each.name
         )
+
+
+def test_a_deployer_makes_no_more_objects_than_its_quota_counts(server: Server, warned: str) -> None:
+    assert warned != "ops"
+    deployer = dataclasses.replace(server, user="system:serviceaccount:ops:deployer")
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flood"}, "data": {"x": "x" * 1024}}
+    answer = deployer.create(own, "ops")
+    assert "exceeded quota: quota, requested: count/configmaps=1, used: count/configmaps=1" in answer.error
 
 
 def test_where_pods_mount_directories_of_nodes_all_else_is_refused_without_pod_security(

@@ -83,13 +83,14 @@ def clients(admin: Kube, work: Workspace, node: Layout, machine: int) -> Generat
     peer = {"machine": {"cidr": f"{node.host_ip}/32", "ports": [machine]}}
     named = {"cluster": {"environments": {"test": {"network": {"egress": peer}}}}}
     replace(work, overlay=merge(work.overlay, named)).up("cluster")
-    pods = {"apiVersion": "v1", "kind": "List", "items": [_pod(client) for client in CLIENTS]}
-    admin.run("apply", "-f", "-", stdin=json.dumps(pods))
+    for client in CLIENTS:
+        replace(admin, namespace=client.namespace).run("apply", "-f", "-", stdin=json.dumps(_pod(client)))
     for client in CLIENTS:
         within = replace(admin, namespace=client.namespace)
         within.run("wait", "--for=condition=Ready", f"pod/{client.pod}", "--timeout=120s")
     yield
-    admin.run("delete", "-f", "-", "--wait=false", stdin=json.dumps(pods))
+    for client in CLIENTS:
+        replace(admin, namespace=client.namespace).run("delete", "pod", client.pod, "--wait=false")
     work.up("cluster")
 
 

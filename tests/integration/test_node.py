@@ -63,6 +63,15 @@ def test_a_memory_limit_kills(admin: Kube) -> None:
     assert _ended(admin, "greedy")["reason"] == "OOMKilled"
 
 
+def test_a_disk_limit_evicts(admin: Kube) -> None:
+    """The limit of the container bounds what is in its emptyDir volumes, which have no bound of their own."""
+    volumes: list[dict[str, Any]] = [{"name": "data", "emptyDir": {}}]
+    pod = _pod("filler", "head -c 67108864 /dev/zero >/work/x; sleep 600", volumes=volumes)
+    pod["spec"]["containers"][0]["resources"]["limits"]["ephemeral-storage"] = "16Mi"
+    _apply(admin, pod)
+    eventually("the pod is evicted", lambda: field(admin.get("pod", "filler"), "status", "reason") == "Evicted", 180)
+
+
 def test_names_resolve_services_route_and_logs_come(admin: Kube) -> None:
     listen = "perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>8080,Listen=>5,ReuseAddr=>1);"
     listen += "while($c=$s->accept){print $c qq(hello\\n);close $c}'"

@@ -60,6 +60,8 @@ MAIN, INIT = "spec/template/spec/containers/0", "spec/template/spec/initContaine
 CRON = "spec/jobTemplate/spec/template/spec"
 TEMPLATE = ("ConfigMap/pod-template", "data/pod-template.yaml")
 SHELL_ENV = ("Pod/shell", "spec/containers/0/env")
+VOLUMES = "spec/template/spec/volumes"
+TOKEN = {"name": "deployer-token"}
 HPA = "HorizontalPodAutoscaler/flink-taskmanager"
 
 BAD: tuple[Bad, ...] = (
@@ -206,6 +208,27 @@ BAD: tuple[Bad, ...] = (
         "DaemonSet/agent",
         "spec/template/spec/volumes",
         [{"name": "share", "nfs": {"server": "nas.example", "path": "/"}}],
+    ),
+    # boundary
+    Bad("service-inside", "Service/kafka", "spec/externalIPs", ["192.0.2.10"]),
+    Bad("service-inside", "Service/kafka", "spec/selector", MISSING),
+    Bad("service-inside", "Service/kafka", "spec/selector", {}),
+    Bad("service-inside", "Service/kafka", "spec", {"type": "ExternalName", "externalName": "kafka.ops.svc"}),
+    Bad("priority-allowed", "Pod/shell", "spec/priorityClassName", "system-node-critical"),
+    Bad("priority-allowed", "CronJob/cleanup", f"{CRON}/priorityClassName", "system-cluster-critical"),
+    Bad("priority-allowed", ZK, "spec/template/spec/priorityClassName", "of-another-environment"),
+    Bad("pod-not-deployer", "Pod/shell", "spec/serviceAccountName", "deployer"),
+    Bad("pod-not-deployer", "CronJob/cleanup", f"{CRON}/serviceAccount", "deployer"),
+    Bad("pod-not-deployer", *SHELL_ENV, [{"name": "KEY", "valueFrom": {"secretKeyRef": TOKEN | {"key": "token"}}}]),
+    Bad("pod-not-deployer", "Job/load", f"{MAIN}/envFrom", [{"secretRef": TOKEN}]),
+    Bad("pod-not-deployer", "Job/load", VOLUMES, [{"name": "s", "secret": {"secretName": "deployer-token"}}]),
+    Bad("pod-not-deployer", "DaemonSet/agent", VOLUMES, [{"name": "s", "projected": {"sources": [{"secret": TOKEN}]}}]),
+    Bad("pod-not-deployer", TM, "spec/template/spec/serviceAccountName", "deployer"),
+    Bad(
+        "container-disk-limit",
+        "DaemonSet/agent",
+        f"{MAIN}/resources/limits",
+        {"memory": "128Mi", "ephemeral-storage": "17Gi"},
     ),
     # hygiene
     Bad("namespace-of-platform", "DaemonSet/agent", "metadata/namespace", "default"),

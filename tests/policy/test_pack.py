@@ -85,6 +85,7 @@ def test_every_rule_has_a_bad_example() -> None:
 # What ops and the cluster may say of bounds. Levels are not among it: see below.
 BOUNDS = {
     "namespace-of-platform": {"namespaces"},
+    "container-disk-limit": {"maxMib"},
     "container-memory-limit": {"maxMib"},
     "namespace-memory-limit": {"maxMib"},
     "ensemble-odd": {"minMembers"},

@@ -27,6 +27,7 @@ def test_the_pack_sees_all_resources_of_the_stacks() -> None:
     """A change for the worse in a setting of each subject is found in the real stack too."""
     of = stack_of(recorded("ops").resources)
     strict = {
+        "container-disk-limit": {"maxMib": 1},
         "container-memory-limit": {"maxMib": 1},
         "namespace-memory-limit": {"maxMib": 1},
         "flink-task-off-heap": {"minMib": 65},
@@ -50,6 +51,7 @@ def test_bounds_are_those_of_the_namespaces() -> None:
         said = configured(name).overrides
         assert said["container-memory-limit"]["maxMib"] == namespace.limits.max_memory_mib
         assert said["namespace-memory-limit"]["maxMib"] == namespace.quota.memory_mib
+        assert said["container-disk-limit"]["maxMib"] == namespace.limits.max_ephemeral_storage_mib
         assert said["namespace-of-platform"]["namespaces"] == [name]
     assert configured("cluster").overrides["namespace-of-platform"]["namespaces"] == list(settings.environments)
 
@@ -65,7 +67,7 @@ def test_directories_of_nodes_are_those_of_the_namespace() -> None:
 
 def test_every_source_of_a_bound_is_a_setting_of_an_environment() -> None:
     """A source that is misspelt would leave its bound at the default."""
-    namespace = NamespaceSettings.model_validate_json('{"hostPaths": ["/var/lib/flink"]}')
+    namespace = NamespaceSettings.model_validate_json('{"hostPaths": ["/var/lib/flink"], "priorityClasses": ["high"]}')
     bounds = of_environment("dev", namespace)
     sourced = {(rule.id, name) for rule in RULES for name, setting in rule.settings.items() if setting.source}
     assert {(rule, name) for rule, values in bounds.items() for name in values} == sourced

@@ -71,8 +71,10 @@ def test_an_object_of_a_controller_is_known_by_the_requester_not_by_its_owner_fi
         "kubernetes-admin": False,
     }.items():
         assert (re.search(pattern, user) is not None) == own, user
-    # Pod Security looks at every pod, and so do the rules that stand in for it.
-    assert condition("container-not-root").startswith("object.kind == 'Pod' || ")
+    # Pod Security looks at every pod, and so do the rules that stand in for it. A pod with the deployer's token must
+    # not come again when that token has been changed.
+    for name in ("container-not-root", "pod-not-deployer"):
+        assert condition(name).startswith("object.kind == 'Pod' || ")
     assert "object.kind == 'Pod'" not in condition("image-pinned")
 
 

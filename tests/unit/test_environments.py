@@ -92,6 +92,7 @@ def test_settings_load_and_build_and_no_policy_is_broken(told: Mapping[str, Any]
 def test_bounds_are_those_of_the_entry(told: Mapping[str, Any]) -> None:
     assert told[NEW]["policies"] == {
         "namespace-of-platform": {"namespaces": [NEW]},
+        "container-disk-limit": {"maxMib": 16384},
         "container-memory-limit": {"maxMib": 4096},
         "namespace-memory-limit": {"maxMib": 20480},
     }

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from components.base import PodAdditions
+from components.base import OWN_DISK_MIB, PodAdditions
 from components.flink.cluster import FlinkCluster, job_id
 from components.flink.config import FlinkConfigurationError
 from components.flink.memory import FlinkMemoryError
+from components.quantities import number
 from tests.unit import building
 from tests.unit.recording import Recording, created_before, record
 
@@ -87,10 +88,30 @@ def test_container_limits_are_the_memory_that_flink_divides() -> None:
     assert config["taskmanager.memory.process.size"] == "2048m"
     assert config["jobmanager.memory.process.size"] == "1024m"
     assert containers(recording)["taskmanager"]["resources"] == {
-        "requests": {"cpu": "500m", "memory": "2Gi"},
-        "limits": {"cpu": "2", "memory": "2Gi"},
+        "requests": {"cpu": "500m", "memory": "2Gi", "ephemeral-storage": "64Mi"},
+        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "5633Mi"},
     }
-    assert containers(recording)["jobmanager"]["resources"]["limits"] == {"cpu": "1", "memory": "1Gi"}
+    limits = containers(recording)["jobmanager"]["resources"]["limits"]
+    assert limits == {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1537Mi"}
+
+
+@pytest.mark.parametrize(
+    ("state", "volume", "volumes_mib"),
+    [
+        ('{"sizeMib": 10240}', "", 1281 + 10240),
+        ('{"hostPath": "/mnt/nvme"}', "", 1281),
+        ('{"class": "fast"}', "", 1281),
+        ("{}", '"emptyDir": {"sizeLimit": "1500M"}', 1281 + 4096 + 1431),
+        ("{}", '"emptyDir": {}', 1281 + 4096 + 1024),
+        ("{}", '"emptyDir": {"medium": "Memory"}', 1281 + 4096),
+        ("{}", '"configMap": {"name": "a"}', 1281 + 4096),
+    ],
+)
+def test_a_container_may_fill_the_volumes_that_it_writes_to(state: str, volume: str, volumes_mib: int) -> None:
+    volumes = [json.loads(f'{{"name": "a", {volume}}}')] if volume else []
+    made = building.flink(taskManagers={"stateDirectory": json.loads(state)}, pod={"volumes": volumes})
+    resources = containers(made)["taskmanager"]["resources"]
+    assert number(resources["limits"]["ephemeral-storage"]) == (volumes_mib + OWN_DISK_MIB) * 2**20
 
 
 def test_a_container_has_the_memory_that_flink_adds_up() -> None:

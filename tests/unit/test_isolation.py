@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from components.isolation.namespace import kubeconfig
+from components.isolation.settings import QuotaSettings
 from tests.unit import building
 from tests.unit.recording import Recording
 
@@ -74,6 +75,12 @@ def test_the_deployer_has_these_rights_and_no_other(dev: Recording) -> None:
     assert not dev.all("ClusterRole") + dev.all("ClusterRoleBinding")
 
 
+def test_the_deployer_decides_neither_where_a_service_leads_nor_whose_token_it_gets(dev: Recording) -> None:
+    """Rules on Services and pods would be gone round with these rights."""
+    closed = {"endpoints", "endpointslices", "services/status", "services/proxy", "serviceaccounts/token", "secrets"}
+    assert not closed & {kind for _, kind, _ in rights(dev)}
+
+
 def test_the_role_is_bound_to_the_deployer_of_this_namespace_alone(dev: Recording) -> None:
     binding = dev.inputs("RoleBinding", "deployer")
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "deployer"}
@@ -108,22 +115,66 @@ def test_a_kubeconfig_names_server_namespace_and_authority() -> None:
 
 def test_quota_and_limits_are_as_the_api_server_writes_them() -> None:
     recording = building.namespace(
-        quota={"cpu": 4, "memoryMib": 16384, "storageMib": 1536, "pods": 40},
-        limits={"defaultCpu": 0.1, "defaultMemoryMib": 256, "maxMemoryMib": 4096},
+        quota={
+            "cpu": 4,
+            "memoryMib": 16384,
+            "storageMib": 1536,
+            "ephemeralStorageMib": 2048,
+            "pods": 40,
+            "deployments": 10,
+            "volumeClaims": 1000,
+        },
+        limits={"defaultCpu": 0.1, "defaultMemoryMib": 256, "maxMemoryMib": 4096, "maxEphemeralStorageMib": 8192},
     )
     assert recording.inputs("ResourceQuota", "quota")["spec"]["hard"] == {
         "requests.cpu": "4",
         "requests.memory": "16Gi",
         "limits.memory": "16Gi",
         "requests.storage": "1536Mi",
+        "requests.ephemeral-storage": "2Gi",
+        "limits.ephemeral-storage": "2Gi",
         "pods": "40",
+        "count/configmaps": "100",
+        "count/secrets": "50",
+        "count/services": "50",
+        "count/serviceaccounts": "50",
+        "count/deployments.apps": "10",
+        "count/replicasets.apps": "120",
+        "count/statefulsets.apps": "10",
+        "count/controllerrevisions.apps": "120",
+        "count/jobs.batch": "20",
+        "persistentvolumeclaims": "1k",
+        "count/horizontalpodautoscalers.autoscaling": "30",
+        "count/poddisruptionbudgets.policy": "50",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
     (limits,) = recording.inputs("LimitRange", "limits")["spec"]["limits"]
-    assert limits["default"] == {"memory": "256Mi"}
-    assert limits["defaultRequest"] == {"cpu": "100m", "memory": "256Mi"}
-    assert limits["max"] == {"memory": "4Gi"}
+    assert limits["default"] == {"memory": "256Mi", "ephemeral-storage": "1Gi"}
+    assert limits["defaultRequest"] == {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"}
+    assert limits["max"] == {"memory": "4Gi", "ephemeral-storage": "8Gi"}
+
+
+def test_the_quota_counts_every_kind_that_the_deployer_may_create(dev: Recording) -> None:
+    hard = dev.inputs("ResourceQuota", "quota")["spec"]["hard"]
+    kinds = {(group, kind) for group, kind, verb in rights(dev) if verb == "create" and "/" not in kind}
+    assert len(kinds) > 5
+    for group, kind in kinds:
+        counted = f"count/{kind}.{group}" if group else f"count/{kind}"
+        assert counted in hard or kind in hard, kind
+
+
+def test_the_objects_of_one_environment_do_not_fill_the_store_of_the_api_server() -> None:
+    assert sum(QuotaSettings().counts.values()) * 1.5 < 2048
+
+
+def test_the_quota_comes_after_what_it_counts(dev: Recording) -> None:
+    """A quota that has not counted yet refuses what it counts."""
+    (secret,) = (urn for urn in dev.one("ResourceQuota", "quota").depends_on if "Secret" in urn)
+    assert secret.endswith("dev-deployer-token")
+    recording = building.namespace(kubernetesHighAvailability=True)
+    needs = recording.one("ResourceQuota", "quota").depends_on
+    assert any(urn.endswith("ServiceAccount::dev-flink-leader") for urn in needs)
 
 
 def test_everything_in_the_namespace_comes_after_it(dev: Recording) -> None:

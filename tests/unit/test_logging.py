@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from cli.fluentd import dry_run, render
+from components.base import OWN_DISK_MIB
 from components.flink.cluster import FlinkCluster
 from components.logging.collector import collector_configuration
 from components.logging.destinations.base import Agent
@@ -22,6 +23,7 @@ from components.logging.files import GC_EVENT, GC_START, ORIGIN, TEXT_EVENT, TEX
 from components.logging.fluentd import fluentd_configuration, positions_script
 from components.logging.settings import DESTINATIONS, DestinationSettings, LoggingSettings
 from components.logging.sidecar import LogSidecar, state_mib
+from components.quantities import number
 from console.progress import LocalError
 from local.tools import ensure_packages
 from stacks.settings import EnvironmentSettings, SettingsError, log_image, parse
@@ -191,7 +193,7 @@ def test_the_agent_starts_first_stops_last_and_is_kept_small(agent: Agent) -> No
         assert [each["name"] for each in others] == (["logs-last"] if agent == COLLECTOR else [])
         for each in spec["initContainers"]:
             assert each["securityContext"]["readOnlyRootFilesystem"] is True
-            assert each["resources"]["limits"].keys() == {"cpu", "memory"}
+            assert each["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
         mounts = {mount["mountPath"]: mount for mount in first["volumeMounts"]}
         assert mounts["/opt/flink/log"] == {"name": "log", "mountPath": "/opt/flink/log", "readOnly": True}
         grace = plain[name]["spec"]["terminationGracePeriodSeconds"]
@@ -210,6 +212,16 @@ def test_its_volume_holds_all_buffers(agent: Agent) -> None:
             "persistentVolumeClaim": {"claimName": "archive"},
         }
     assert state_mib(settings(bufferMib=100)) == 232
+
+
+@pytest.mark.parametrize("agent", list(DESTINATIONS))
+def test_full_volumes_and_each_containers_own_output_fit_into_what_a_pod_may_write(agent: Agent) -> None:
+    for name, template in sidecar(agent, bufferMib=100).pod_templates():
+        spec = template["spec"]
+        all_of_them = [*spec["initContainers"], *spec["containers"]]
+        bounds = [number(each["emptyDir"]["sizeLimit"]) for each in spec["volumes"] if "emptyDir" in each]
+        limits = [number(each["resources"]["limits"]["ephemeral-storage"]) for each in all_of_them]
+        assert sum(limits) == sum(bounds) + len(all_of_them) * OWN_DISK_MIB * 2**20, name
 
 
 def test_secrets_reach_the_agent_by_reference_only() -> None:

@@ -491,6 +491,18 @@ def test_a_missing_kind_is_named() -> None:
             {"environments": {"dev": {"limits": {"defaultMemoryMib": 512, "maxMemoryMib": 256}}}},
             ["environments.dev.limits.defaultMemoryMib:", "512 is above maxMemoryMib, 256", "lower it"],
         ),
+        (
+            {"environments": {"dev": {"limits": {"maxEphemeralStorageMib": 512}}}},
+            [".limits.defaultEphemeralStorageMib:", "1024 is above maxEphemeralStorageMib, 512", "lower it"],
+        ),
+        (
+            {"environments": {"dev": {"limits": {"defaultEphemeralStorageMib": 32}}}},
+            [".limits.defaultEphemeralStorageRequestMib:", "64 is above defaultEphemeralStorageMib, 32", "lower it"],
+        ),
+        (
+            {"environments": {"dev": {"priorityClasses": ["dev-high", "system-node-critical"]}}},
+            ["environments.dev.priorityClasses.1:", "'system-node-critical'", "name another"],
+        ),
         ({"environments": {"dev": {}}, "server": "10.0.0.1"}, ["streaming-platform:server:", "'10.0.0.1'", "https://"]),
     ],
 )

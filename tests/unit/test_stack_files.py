@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from cli.preview.stacks import kinds
+from components.quantities import number
 from stacks.declared import check
 from stacks.settings import ROOT, ClusterSettings, EnvironmentSettings, load_file, schema
+from tests.policy.recorded import recorded
 
 STACKS = ROOT / "stacks"
 
@@ -57,6 +59,15 @@ def test_an_environment_at_its_maximum_fits_into_its_quota(stack: str) -> None:
     assert sum(cpu for cpu, _ in sizes) <= quota.cpu
     assert sum(memory for _, memory in sizes) <= quota.memory_mib
     assert max(memory for _, memory in sizes) <= limits.max_memory_mib
+    written = (loaded.zookeeper.members + loaded.kafka.brokers) * limits.default_ephemeral_storage_mib
+    for deployment in recorded(stack).all("Deployment"):
+        spec = deployment.inputs["spec"]
+        most = max(each.task_managers.max for each in loaded.flink.clusters.values())
+        containers = [*spec["template"]["spec"].get("initContainers", ()), *spec["template"]["spec"]["containers"]]
+        disks = [number(each["resources"]["limits"]["ephemeral-storage"]) / 2**20 for each in containers]
+        written += spec.get("replicas", most) * sum(disks)
+        assert max(disks) <= limits.max_ephemeral_storage_mib
+    assert written * 2 <= quota.ephemeral_storage_mib  # a second cluster beside the first
     claims = (
         loaded.zookeeper.members * loaded.zookeeper.storage_mib
         + loaded.kafka.brokers * loaded.kafka.storage_mib
