@@ -19,15 +19,18 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
+from components.flink.metrics import reporters
 from components.flink.reserved import KEY, refusal
 
 # Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
 RPC_PORT = 6123  # JobManager
 BLOB_PORT = 6124  # JobManager: jars and large messages
-METRICS_PORT = 6125  # both: what the JobManager asks for metrics
+QUERY_SERVICE_PORT = 6125  # both: what the JobManager asks for the metrics that its UI shows
 REST_PORT = 8081  # JobManager: REST API and UI
 TASK_MANAGER_RPC_PORT = 6122
 TASK_MANAGER_DATA_PORT = 6121
+# Both: where Prometheus finds the metrics of each scope.
+REPORTER_PORTS = {"process": 9250, "job": 9251, "task": 9252, "operator": 9253}
 
 HIGH_AVAILABILITY_FACTORY = "streaming.state.RecordedHighAvailabilityFactory"  # of the jar that state-record/ makes
 
@@ -76,7 +79,8 @@ class FlinkConfigurationSpec:
     `restore_from` is what a user asks the job to start from, once. `zookeeper_quorum` is `host:port[,host:port...]`, or
     None for high availability by the Kubernetes API. `*_storage` and `state_record` are URIs that every pod of the
     cluster can read. `s3` says how to reach those that begin with `s3:`, `extra` are a user's own Flink options.
-    `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
+    `native_memory_tracking` makes the JVMs count what they allocate outside the heap. `metrics` makes each process
+    serve Prometheus.
     """
 
     namespace: str
@@ -85,6 +89,7 @@ class FlinkConfigurationSpec:
     task_manager: TaskManagerOptions
     job_manager: JobManagerOptions
     native_memory_tracking: bool
+    metrics: bool
     slots: int
     max_parallelism: int
     checkpoint_interval_seconds: int
@@ -107,7 +112,9 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """
     memory = task_manager_memory(spec.task_manager)
     job_manager = job_manager_memory(spec.job_manager)
-    refusals = [text for key, value in sorted(spec.extra.items()) if (text := refusal(key, value))]
+    refusals = [
+        text for key, value in sorted(spec.extra.items()) if (text := refusal(key, value, metrics=spec.metrics))
+    ]
     refusals += java.refusals(spec.extra, memory, job_manager)
     if refusals:
         raise FlinkConfigurationError("; ".join(refusals))
@@ -119,6 +126,7 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
         **_fault_tolerance(spec),
         **_s3(spec.s3),
         **_state_metrics(backend),
+        **(reporters(REPORTER_PORTS) if spec.metrics else {}),
         **spec.extra,
         **{f"env.java.opts.{role}": _java_options(role, spec.extra) for role in ("jobmanager", "taskmanager")},
     }
@@ -135,7 +143,7 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "jobmanager.rpc.address": f"{spec.cluster}-jobmanager.{spec.namespace}.svc",
         "jobmanager.rpc.port": str(RPC_PORT),
         "blob.server.port": str(BLOB_PORT),
-        "metrics.internal.query-service.port": str(METRICS_PORT),
+        "metrics.internal.query-service.port": str(QUERY_SERVICE_PORT),
         "rest.port": str(REST_PORT),
         "taskmanager.rpc.port": str(TASK_MANAGER_RPC_PORT),
         "taskmanager.data.port": str(TASK_MANAGER_DATA_PORT),

@@ -11,7 +11,8 @@ from components.base import Expanded, PodAdditions, checksum, container, pod_tem
 from components.flink.config import (
     BLOB_PORT,
     JOB_MANAGER_SESSION_SECONDS,
-    METRICS_PORT,
+    QUERY_SERVICE_PORT,
+    REPORTER_PORTS,
     REST_PORT,
     RPC_PORT,
     TASK_MANAGER_DATA_PORT,
@@ -35,8 +36,15 @@ from components.quantities import jemalloc_arenas, mib
 USER = 9999  # of the image
 _SCRIPTS = Path(__file__).parent / "scripts"
 
-JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
-_TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_PORT, "metrics": METRICS_PORT}
+JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "query-service": QUERY_SERVICE_PORT, "rest": REST_PORT}
+_TASK_MANAGER_PORTS = {
+    "rpc": TASK_MANAGER_RPC_PORT,
+    "data": TASK_MANAGER_DATA_PORT,
+    "query-service": QUERY_SERVICE_PORT,
+}
+# Prometheus finds ports by their names: those of ZooKeeper and Kafka begin with `metrics`, too, and no others do.
+# A name has 15 characters at most.
+_METRICS_PORTS = {f"metrics-{scope.replace('operator', 'op')}": port for scope, port in REPORTER_PORTS.items()}
 
 # How long a process may take for a checkpoint before it stops, for a savepoint, and for stopping itself: a TaskManager
 # signs off at once and its JVM halts after 5 s at most, a JobManager leaves the leadership and the job where they are.
@@ -297,7 +305,7 @@ class FlinkPods:
                 *self._credentials(),
                 *self.additions.env,
             ],
-            "ports": ports(role.ports),
+            "ports": ports({**role.ports, **(_METRICS_PORTS if self.settings.metrics.enabled else {})}),
             "resources": resources(role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit),
             # Four minutes: a JVM, and for the JobManager a main method, on a busy machine with few CPUs.
             "startup_probe": {**role.started, "period_seconds": 1, "failure_threshold": 240},
