@@ -12,6 +12,7 @@ from components.stateful_set import StatefulSetArgs, stateful_set
 from components.zookeeper.settings import ZooKeeperSettings
 
 _PORTS = {"client": 2181, "peer": 2888, "election": 3888}
+_METRICS_PORT = 7000
 _USER = 1000  # of the image
 
 _START = (Path(__file__).parent / "scripts" / "start.sh").read_text(encoding="utf-8")
@@ -96,6 +97,10 @@ def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
         "quorumListenOnAllIPs=true",
         # An HTTP server without authentication, on by default.
         "admin.enableServer=false",
+        # For Prometheus, with what the JVM says of itself.
+        "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+        f"metricsProvider.httpPort={_METRICS_PORT}",
+        "metricsProvider.exportJvmInfo=true",
         *servers,
     ]
     return "\n".join(lines) + "\n"
@@ -110,7 +115,7 @@ def _container(args: ZooKeeperArgs) -> k8s.core.v1.ContainerArgsDict:
             "command": ["bash", "-ec", _START],
             # Half for the heap: what a JVM this small needs beside it (classes, code, threads, buffers) is as much.
             "env": [{"name": "ZK_SERVER_HEAP", "value": str(settings.memory_mib // 2)}],
-            "ports": ports(_PORTS),
+            "ports": ports({**_PORTS, "metrics": _METRICS_PORT}),
             "resources": resources(settings.memory_mib, settings.cpu),
             # Often at first, and for ten minutes: a member waits for the others. Later seldom, as each probe starts a
             # process: 20 s without a quorum take it out of its Service, 90 s without an answer are a hang.
