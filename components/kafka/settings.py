@@ -10,7 +10,7 @@ from components.kafka.topic_rules import config_problems, name_problem
 from components.settings import Cores, Section, SectionError, Storage, Text
 
 _HIGHEST_PORT = 65535
-_BROKER_PORTS = range(9092, 9094)  # clients and controllers; see components/kafka/cluster.py
+_BROKER_PORTS = range(9092, 9095)  # clients, controllers and metrics; see components/kafka/cluster.py
 
 
 def _topic_name(name: str) -> str:
