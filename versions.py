@@ -20,6 +20,9 @@ FLINK_CONNECTOR_KAFKA = "5.0.0-2.2"
 KAFKA = "4.1.0"
 # renovate: datasource=maven depName=org.apache.zookeeper:zookeeper
 ZOOKEEPER = "3.9.4"
+# The agent that serves Kafka's metrics. From 1.0 on its jar is larger than a ConfigMap may be (1 MiB).
+# renovate: datasource=maven depName=io.prometheus.jmx:jmx_prometheus_javaagent
+METRICS_AGENT = "0.20.0"
 
 # The agents that ship logs.
 # renovate: datasource=docker depName=otel/opentelemetry-collector-contrib

@@ -1,7 +1,7 @@
 """The Kubernetes objects that ZooKeeper and Kafka share: a StatefulSet whose members keep data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi_kubernetes as k8s
 
@@ -12,9 +12,10 @@ from components.base import Children, StorageArgs, claim_spec, pod_template, sel
 class StatefulSetArgs:
     """The members of a set: what they run, and where their data lies.
 
-    `files` are those of the ConfigMap, which the pods have as the volume `config`. `checksum` is that of what must
-    replace the pods when it changes. `ports` are those of a member by name; `client_port` names the one that clients
-    use. `container` mounts the volume `data`, a claim of `storage_mib` for each member.
+    `files` are those of the ConfigMap, which the pods have as the volume `config`; `programs`, which are no texts, are
+    in the volume `programs`. `checksum` is that of what must replace the pods when it changes. `ports` are those of a
+    member by name that its peers use; `client_port` names the one that clients use. `container` mounts the volume
+    `data`, a claim of `storage_mib` for each member.
     """
 
     count: int
@@ -27,12 +28,17 @@ class StatefulSetArgs:
     grace_seconds: int
     storage_mib: int
     storage: StorageArgs
+    programs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 def stateful_set(name: str, args: StatefulSetArgs, children: Children) -> None:
     """A StatefulSet, and all that it needs: an account, a ConfigMap, two Services, a disruption budget and claims."""
     account = children.service_account(name)
-    config_map = children.config_map(f"{name}-config", args.files)
+    mounted = [children.config_map(f"{name}-config", args.files)]
+    volumes: list[k8s.core.v1.VolumeArgsDict] = [{"name": "config", "config_map": {"name": f"{name}-config"}}]
+    if args.programs:
+        mounted.append(children.config_map(f"{name}-programs", {}, binary=args.programs))
+        volumes.append({"name": "programs", "config_map": {"name": f"{name}-programs"}})
     peers = children.service(f"{name}-headless", args.ports, headless=True)
     children.service(name, {args.client_port: args.ports[args.client_port]})
     children.disruption_budget(name)
@@ -55,7 +61,7 @@ def stateful_set(name: str, args: StatefulSetArgs, children: Children) -> None:
                 user=args.user,
                 checksum=args.checksum,
                 containers=[args.container],
-                volumes=[{"name": "config", "config_map": {"name": f"{name}-config"}}],
+                volumes=volumes,
                 grace_seconds=args.grace_seconds,
             ),
             "volume_claim_templates": [
@@ -64,6 +70,6 @@ def stateful_set(name: str, args: StatefulSetArgs, children: Children) -> None:
         },
         # The claims above are what counts; another size would replace the StatefulSet here.
         opts=children.options(
-            depends_on=[account, config_map, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
+            depends_on=[account, *mounted, peers, *claims], ignore_changes=["spec.volumeClaimTemplates"]
         ),
     )

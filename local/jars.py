@@ -1,4 +1,4 @@
-"""The project's own Java: built with Maven where its sources changed since."""
+"""The project's own Java, and the agent that runs in Kafka: made with Maven where their sources changed since."""
 
 import hashlib
 import shutil
@@ -24,6 +24,7 @@ class Module:
 
 REFERENCE_JOB = Module(ROOT / "jobs", "reference-job")
 STATE_RECORD = Module(ROOT / "state-record", "state-record")
+METRICS_AGENT = Module(ROOT / "components" / "kafka" / "agent", "metrics-agent")
 
 
 def build(module: Module) -> None:
@@ -43,10 +44,11 @@ def build(module: Module) -> None:
 
 
 def build_for(clusters: Sequence[str | None]) -> None:
-    """Build what Flink clusters run of this project, where its sources changed since it was built.
+    """Build what an environment runs of this project, where its sources changed since it was built.
 
-    `clusters` has the path of each cluster's jar, and None for a cluster that names an image instead.
+    `clusters` has the path of each Flink cluster's jar, and None for a cluster that names an image instead.
     """
+    build(METRICS_AGENT)
     if clusters:
         build(STATE_RECORD)
     if REFERENCE_JOB.jar in {ROOT / jar for jar in clusters if jar}:
@@ -55,5 +57,5 @@ def build_for(clusters: Sequence[str | None]) -> None:
 
 def build_all() -> None:
     """Build all of it."""
-    for module in (STATE_RECORD, REFERENCE_JOB):
+    for module in (STATE_RECORD, METRICS_AGENT, REFERENCE_JOB):
         build(module)

@@ -203,19 +203,23 @@ SHIPPED = rule(
 )
 
 _ATTEMPT = "task_attempt"
+_ATTEMPTS = ("task_attempt_id", "task_attempt_num")
+_SCRAPED = (".prometheusreporterfactory", ".prometheusreporter")  # the target is the process
 
 
 def _metrics(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
     options = cluster.configuration
     for key in sorted(key for key in options if key.startswith("metrics.scope.") and _ATTEMPT in options[key]):
         yield f"{key} is {options[key]!r}, with a name for each attempt"
-    loaded = _listed(options.get("metrics.reporters", ""))
+    loaded = {each.strip() for each in options.get("metrics.reporters", "").split(",") if each.strip()}
     reporters = {match[1] for key in options if (match := re.match(r"metrics\.reporter\.([^.]+)\.", key))}
     for reporter in sorted(name for name in reporters if not loaded or name in loaded):
         prefix = f"metrics.reporter.{reporter}"
         kind = options.get(f"{prefix}.factory.class", options.get(f"{prefix}.class", "")).lower()
         excluded = options.get(f"{prefix}.scope.variables.excludes", "")
-        missing = [name for name in ("task_attempt_id", "task_attempt_num") if name not in _listed(excluded)]
+        # What is pushed to one place has no other label for the process.
+        needed = (*_ATTEMPTS, "tm_id") if kind.endswith(_SCRAPED) else _ATTEMPTS
+        missing = [name for name in needed if name not in _listed(excluded)]
         if missing and any(each in kind for each in _LABELLING):
             yield f"{prefix}.scope.variables.excludes is {excluded!r}, without {listed(missing)} (semicolons separate)"
 
@@ -233,11 +237,11 @@ def _listed(text: str) -> set[str]:
 METRICS = rule(
     id="flink-metrics-bounded",
     description=(
-        "Each restart of a task is an attempt with a new id. Where that id is a label of the metrics, each restart "
-        "makes new series for all tasks, until Prometheus runs out of memory."
+        "Each restart of a task is an attempt with a new id, and a TaskManager that starts again has one, too. Where "
+        "such an id is a label of the metrics, each restart makes new series, until Prometheus runs out of memory."
     ),
-    remedy="add task_attempt_id;task_attempt_num to the reporter's scope.variables.excludes, and use neither in a "
-    "scope format (metrics.scope.*)",
+    remedy="add task_attempt_id;task_attempt_num;tm_id to the reporter's scope.variables.excludes (without tm_id where "
+    "the reporter pushes), and use no attempt in a scope format (metrics.scope.*)",
     subjects=flink_clusters,
     check=_metrics,
     scope="stack",

@@ -18,7 +18,7 @@ from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
 from components.names import state_claim
 from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
-from stacks.settings import EnvironmentSettings, flink_image, log_image, state_record
+from stacks.settings import EnvironmentSettings, flink_image, log_image, metrics_agent, state_record
 
 _ZOOKEEPER, _KAFKA = "zookeeper", "kafka"  # their StatefulSets
 
@@ -83,6 +83,7 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
             cluster_id=cluster_id.b64_url,
             settings=settings.kafka,
             storage=storage,
+            metrics_agent=metrics_agent(),
         ),
         checked,
     )

@@ -38,6 +38,7 @@ __all__ = [
     "load_file",
     "log_image",
     "merge",
+    "metrics_agent",
     "parse",
     "read_file",
     "schema",
@@ -48,6 +49,7 @@ __all__ = [
 ROOT = Path(__file__).resolve().parent.parent
 
 STATE_RECORD = ROOT / "state-record" / "target" / "state-record.jar"
+METRICS_AGENT = ROOT / "components" / "kafka" / "agent" / "target" / "metrics-agent.jar"
 OVERLAY = "STREAMING_PLATFORM_SETTINGS"
 """The variable with what only this platform knows, {stack: {setting: value}} as JSON; `make` and `make env` set it."""
 
@@ -174,12 +176,21 @@ def _digest(flink: str, jar: bytes) -> str:
 
 def state_record() -> bytes:
     """The jar that finds and records what a Flink job goes on from. Raises SettingsError if it is not built."""
-    if not STATE_RECORD.is_file():
+    return _built(STATE_RECORD, "Flink cluster")
+
+
+def metrics_agent() -> bytes:
+    """The jar by which a broker of Kafka serves its metrics. Raises SettingsError if it is not there."""
+    return _built(METRICS_AGENT, "Kafka cluster")
+
+
+def _built(jar: Path, what: str) -> bytes:
+    if not jar.is_file():
         raise SettingsError(
-            f"{STATE_RECORD.relative_to(ROOT)} does not exist; every Flink cluster needs it: build it with "
-            "`make jars` (Java 17 and Maven)"
+            f"{jar.relative_to(ROOT)} does not exist; every {what} needs it: build it with `make jars` (Java 17 and "
+            "Maven)"
         )
-    return STATE_RECORD.read_bytes()
+    return jar.read_bytes()
 
 
 def log_image(settings: EnvironmentSettings) -> str:

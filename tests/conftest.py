@@ -17,8 +17,9 @@ _tests: Counter[str] = Counter()
 
 @pytest.fixture(scope="session", autouse=True)
 def state_record() -> None:
-    """The jar that every stack with a Flink cluster reads, as `make` builds it before each command."""
+    """The jars that every stack with Kafka and a Flink cluster reads, as `make` builds them before each command."""
     jars.build(jars.STATE_RECORD)
+    jars.build(jars.METRICS_AGENT)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from console.paths import ROOT
 
-BUILT = ("jobs/target", "state-record/target")  # the jars, which Git does not have
+BUILT = ("jobs/target", "state-record/target", "components/kafka/agent/target")  # the jars, which Git does not have
 PAGE = ROOT / "docs" / "environments.md"
 NEW = "newcomer"
 """The new environment, which the page calls `staging`: a name that no environment of the project has."""

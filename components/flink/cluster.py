@@ -12,13 +12,14 @@ import pulumi_random as random
 
 from components.base import Children, Expanded, PodAdditions, StorageArgs, checksum, claim_spec, labels, selector
 from components.flink.autoscaling import autoscaler_spec
-from components.flink.config import REST_PORT, flink_configuration, render
+from components.flink.config import flink_configuration, render
 from components.flink.directories import DATA_DIR, STATE_RECORD
 from components.flink.log4j import Layout, log4j_console
 from components.flink.pod_settings import PodSettings
-from components.flink.pods import JOB_MANAGER_PORTS, FlinkPods, scripts
+from components.flink.pods import FlinkPods, scripts
 from components.flink.settings import FlinkClusterSettings
 from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version, state_claim
+from components.ports import JOB_MANAGER
 
 _LEASE_OVER = json.dumps(
     {
@@ -77,7 +78,7 @@ class FlinkCluster(pulumi.ComponentResource):
         self._name, self._image, self._args = name, image, args
         self.service = self.job_manager = f"{name}-jobmanager"
         self.task_manager = f"{name}-taskmanager"
-        self.rest_port = REST_PORT
+        self.rest_port = JOB_MANAGER["rest"]
 
         kubernetes = args.settings.high_availability == "kubernetes"
         files = {"config.yaml": render(configuration), "log4j-console.properties": log4j_console(args.log_layout)}
@@ -91,7 +92,7 @@ class FlinkCluster(pulumi.ComponentResource):
             library=f"{name}-library",
             claim=None if args.settings.s3 else state_claim(name),
             job_id=job_id(args.namespace, name),
-            rest_address=f"{self.service}:{REST_PORT}",
+            rest_address=f"{self.service}:{JOB_MANAGER['rest']}",
             leases=leases,
             settings=args.settings,
             texts=files | programs | {STATE_RECORD: hashlib.sha256(args.state_record).hexdigest()},
@@ -126,7 +127,7 @@ class FlinkCluster(pulumi.ComponentResource):
         children = self._children("jobmanager")
         replicas = self._args.settings.job_manager.replicas
         # Also while the job does not run: that is when people want to look.
-        children.service(self.service, JOB_MANAGER_PORTS, before_ready=True)
+        children.service(self.service, JOB_MANAGER, before_ready=True)
         if replicas > 1:
             # All are unready where the job does not run: a node must be drained all the same.
             children.disruption_budget(self.job_manager, unready_may_go=True)

@@ -19,15 +19,9 @@ from components.flink.memory import (
     job_manager_memory,
     task_manager_memory,
 )
+from components.flink.metrics import reporters
 from components.flink.reserved import KEY, refusal
-
-# Services, network policies and probes name these ports; Flink picks random ones for most of them by default.
-RPC_PORT = 6123  # JobManager
-BLOB_PORT = 6124  # JobManager: jars and large messages
-METRICS_PORT = 6125  # both: what the JobManager asks for metrics
-REST_PORT = 8081  # JobManager: REST API and UI
-TASK_MANAGER_RPC_PORT = 6122
-TASK_MANAGER_DATA_PORT = 6121
+from components.ports import FLINK_SCOPES, JOB_MANAGER, TASK_MANAGER
 
 HIGH_AVAILABILITY_FACTORY = "streaming.state.RecordedHighAvailabilityFactory"  # of the jar that state-record/ makes
 
@@ -76,7 +70,8 @@ class FlinkConfigurationSpec:
     `restore_from` is what a user asks the job to start from, once. `zookeeper_quorum` is `host:port[,host:port...]`, or
     None for high availability by the Kubernetes API. `*_storage` and `state_record` are URIs that every pod of the
     cluster can read. `s3` says how to reach those that begin with `s3:`, `extra` are a user's own Flink options.
-    `native_memory_tracking` makes the JVMs count what they allocate outside the heap.
+    `native_memory_tracking` makes the JVMs count what they allocate outside the heap. `metrics` makes each process
+    serve Prometheus.
     """
 
     namespace: str
@@ -85,6 +80,7 @@ class FlinkConfigurationSpec:
     task_manager: TaskManagerOptions
     job_manager: JobManagerOptions
     native_memory_tracking: bool
+    metrics: bool
     slots: int
     max_parallelism: int
     checkpoint_interval_seconds: int
@@ -107,7 +103,9 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """
     memory = task_manager_memory(spec.task_manager)
     job_manager = job_manager_memory(spec.job_manager)
-    refusals = [text for key, value in sorted(spec.extra.items()) if (text := refusal(key, value))]
+    refusals = [
+        text for key, value in sorted(spec.extra.items()) if (text := refusal(key, value, metrics=spec.metrics))
+    ]
     refusals += java.refusals(spec.extra, memory, job_manager)
     if refusals:
         raise FlinkConfigurationError("; ".join(refusals))
@@ -119,6 +117,7 @@ def flink_configuration(spec: FlinkConfigurationSpec) -> dict[str, str]:
         **_fault_tolerance(spec),
         **_s3(spec.s3),
         **_state_metrics(backend),
+        **(reporters(FLINK_SCOPES) if spec.metrics else {}),
         **spec.extra,
         **{f"env.java.opts.{role}": _java_options(role, spec.extra) for role in ("jobmanager", "taskmanager")},
     }
@@ -133,12 +132,12 @@ def _processes(spec: FlinkConfigurationSpec) -> dict[str, str]:
     """Addresses, ports, memory and the JVM."""
     return {
         "jobmanager.rpc.address": f"{spec.cluster}-jobmanager.{spec.namespace}.svc",
-        "jobmanager.rpc.port": str(RPC_PORT),
-        "blob.server.port": str(BLOB_PORT),
-        "metrics.internal.query-service.port": str(METRICS_PORT),
-        "rest.port": str(REST_PORT),
-        "taskmanager.rpc.port": str(TASK_MANAGER_RPC_PORT),
-        "taskmanager.data.port": str(TASK_MANAGER_DATA_PORT),
+        "jobmanager.rpc.port": str(JOB_MANAGER["rpc"]),
+        "blob.server.port": str(JOB_MANAGER["blob"]),
+        "metrics.internal.query-service.port": str(JOB_MANAGER["query-service"]),
+        "rest.port": str(JOB_MANAGER["rest"]),
+        "taskmanager.rpc.port": str(TASK_MANAGER["rpc"]),
+        "taskmanager.data.port": str(TASK_MANAGER["data"]),
         # The images' own configuration binds to localhost; a pod has one address, and a Service in front.
         "jobmanager.bind-host": "0.0.0.0",
         "taskmanager.bind-host": "0.0.0.0",
@@ -212,7 +211,7 @@ def _high_availability(spec: FlinkConfigurationSpec) -> dict[str, str]:
         "high-availability.cluster-id": f"/{spec.cluster}",
         "high-availability.storageDir": spec.ha_storage,
         # With HA this takes the place of jobmanager.rpc.port (default: random).
-        "high-availability.jobmanager.port": str(RPC_PORT),
+        "high-availability.jobmanager.port": str(JOB_MANAGER["rpc"]),
         **(_kubernetes(spec) if spec.zookeeper_quorum is None else _zookeeper(spec.zookeeper_quorum)),
         # Who finds a new leader that is not ready yet, or whose name is not known yet, asks again after this (default
         # 10 s, 30 s and at most every 30 s).

@@ -11,13 +11,7 @@ import pulumi_kubernetes as k8s
 
 from components.base import Expanded, PodAdditions, checksum, container, pod_template, ports, resources
 from components.flink.config import (
-    BLOB_PORT,
     JOB_MANAGER_SESSION_SECONDS,
-    METRICS_PORT,
-    REST_PORT,
-    RPC_PORT,
-    TASK_MANAGER_DATA_PORT,
-    TASK_MANAGER_RPC_PORT,
     TASK_MANAGER_SESSION_SECONDS,
 )
 from components.flink.directories import (
@@ -32,6 +26,7 @@ from components.flink.directories import (
     STATE_RECORD,
 )
 from components.flink.settings import FlinkClusterSettings, JobManagerSettings, TaskManagerSettings
+from components.ports import FLINK_METRICS, JOB_MANAGER, TASK_MANAGER
 from components.quantities import jemalloc_arenas, mib, number
 
 USER = 9999  # of the image
@@ -44,8 +39,6 @@ _S3_PLUGIN_MIB = 1
 _UNBOUNDED_MIB = 1024  # counted for an emptyDir of a user's own that has no sizeLimit
 _SCRIPTS = Path(__file__).parent / "scripts"
 
-JOB_MANAGER_PORTS = {"rpc": RPC_PORT, "blob": BLOB_PORT, "metrics": METRICS_PORT, "rest": REST_PORT}
-TASK_MANAGER_PORTS = {"rpc": TASK_MANAGER_RPC_PORT, "data": TASK_MANAGER_DATA_PORT, "metrics": METRICS_PORT}
 
 # How long a process may take for a checkpoint before it stops, for a savepoint, and for stopping itself: a TaskManager
 # signs off at once and its JVM halts after 5 s at most, a JobManager leaves the leadership and the job where they are.
@@ -128,7 +121,7 @@ class FlinkPods:
                 "--",
                 *settings.arguments,
             ],
-            ports=JOB_MANAGER_PORTS,
+            ports=JOB_MANAGER,
             started={"tcp_socket": {"port": "rest"}},
             # Answers without a leader, but not where the process stands still: the kernel takes connections for it.
             alive={"http_get": {"path": "/config", "port": "rest"}},
@@ -166,7 +159,7 @@ class FlinkPods:
                 "taskmanager",
                 *(word for key, value in options.items() for word in ("-D", Expanded(f"{key}={value}"))),
             ],
-            ports=TASK_MANAGER_PORTS,
+            ports=TASK_MANAGER,
             started=listens,
             alive=listens,
             ready=listens,
@@ -312,7 +305,7 @@ class FlinkPods:
                 *self._credentials(),
                 *self.additions.env,
             ],
-            "ports": ports(role.ports),
+            "ports": ports({**role.ports, **(FLINK_METRICS if self.settings.metrics.enabled else {})}),
             "resources": resources(
                 role.sizes.container_mib, role.sizes.cpu, role.sizes.cpu_limit, volumes_mib=volumes_mib
             ),

@@ -19,6 +19,7 @@ _REACTIVE = "clusters scale with their TaskManagers (reactive mode): leave it ou
 _SLOTS = "a reactive cluster uses every slot: set taskManagers.min, max and slots"
 _UNSAFE = "the REST port has no authentication: leave it out"
 _RECORD = "what a job goes on from, and whether it does, follows from its state record: leave it out"
+_METRICS = "the platform's own reporters serve Prometheus: leave it out, or set metrics.enabled to false"
 _VOLUME = "checkpoints lie on the cluster's volume, or where s3.path says: leave it out"
 _REMEDIES = {
     "blob.server.port": _ADDRESS,
@@ -51,6 +52,8 @@ _REMEDIES = {
     "jobmanager.web.": "an old name: use rest.* or web.*",
     "kubernetes.": _HIGH_AVAILABILITY,
     "metrics.internal.query-service.port": _ADDRESS,
+    "metrics.reporter.": _METRICS,
+    "metrics.reporters": _METRICS,
     "parallelism.default": _SLOTS,
     "pipeline.jobvertex-parallelism-overrides": _SLOTS,
     "pipeline.max-parallelism": "set maxParallelism",
@@ -98,12 +101,21 @@ _REMEDIES = {
 }
 
 
-def refusal(key: str, value: str) -> str | None:
-    """Return why a user may not set an option, with the remedy; None if that is allowed."""
+# Where the platform's reporters do not run, reporters are the user's.
+_REPORTERS = ("metrics.reporter.", "metrics.reporters")
+
+
+def refusal(key: str, value: str, *, metrics: bool = True) -> str | None:
+    """Return why a user may not set an option, with the remedy; None if that is allowed.
+
+    `metrics` is whether the platform's reporters run.
+    """
     if not KEY.fullmatch(key):
         return (
             f"Flink option {key!r} = {shown(key, value)} is not the name of an option: write it like state.backend.type"
         )
+    if not metrics and key.startswith(_REPORTERS):
+        return None
     owners = [name for name in _REMEDIES if key == name or (name.endswith(".") and key.startswith(name))]
     remedy = _REMEDIES[max(owners, key=len)] if owners else ""
     return f"Flink option {key} = {shown(key, value)} is not yours to set: {remedy}" if remedy else None

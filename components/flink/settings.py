@@ -202,6 +202,14 @@ class DebugSettings(Section):
     """Let the JVMs count what they allocate outside the heap (-XX:NativeMemoryTracking=summary): see docs/memory.md."""
 
 
+class MetricsSettings(Section):
+    """The metrics of a Flink cluster, for Prometheus: docs/metrics.md."""
+
+    enabled: bool = True
+    """Let each process serve its metrics, at one port for each scope. With false, `configuration` may name reporters
+    (metrics.reporter.*)."""
+
+
 class FlinkClusterSettings(Section):
     """A Flink cluster in reactive mode, which runs one job with all the TaskManagers that there are."""
 
@@ -234,6 +242,7 @@ class FlinkClusterSettings(Section):
     """Storage of checkpoints, savepoints and high-availability files in S3 instead of the claim (`storageMib`)."""
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Time between two checkpoints."""
+    metrics: MetricsSettings = MetricsSettings()
     debug: DebugSettings = DebugSettings()
     configuration: Annotated[Mapping[str, Text], BeforeValidator(_flat)] = {}
     """Further Flink options; those that the platform relies on are refused."""
@@ -299,6 +308,7 @@ class FlinkClusterSettings(Section):
             task_manager=self.task_managers.options,
             job_manager=self.job_manager.options,
             native_memory_tracking=self.debug.native_memory_tracking,
+            metrics=self.metrics.enabled,
             slots=self.task_managers.slots,
             max_parallelism=self.max_parallelism,
             checkpoint_interval_seconds=self.checkpoint_interval_seconds,

@@ -7,11 +7,17 @@ from urllib.parse import urlsplit
 
 import pulumi_kubernetes as k8s
 
-from components.flink.pods import JOB_MANAGER_PORTS, TASK_MANAGER_PORTS
 from components.isolation.settings import Peer
-from components.kafka.cluster import PORTS as KAFKA_PORTS
 from components.names import PROJECT
-from components.zookeeper.ensemble import PORTS as ZOOKEEPER_PORTS
+from components.ports import (
+    FLINK_METRICS,
+    JOB_MANAGER,
+    KAFKA,
+    KAFKA_METRICS,
+    TASK_MANAGER,
+    ZOOKEEPER,
+    ZOOKEEPER_METRICS,
+)
 
 _NAME, _COMPONENT, _PART_OF = (f"app.kubernetes.io/{label}" for label in ("name", "component", "part-of"))
 _NAMESPACE = "kubernetes.io/metadata.name"
@@ -57,27 +63,27 @@ FLOWS = (
     Flow(
         name="zookeeper-clients",
         part="zookeeper",
-        ports={"client": ZOOKEEPER_PORTS["client"]},
+        ports={"client": ZOOKEEPER["client"]},
         sources=("flink",),
         why="JobManagers elect their leader there, and TaskManagers look it up",
     ),
     Flow(
         name="zookeeper-ensemble",
         part="zookeeper",
-        ports={name: port for name, port in ZOOKEEPER_PORTS.items() if name in ("peer", "election")},
+        ports={name: port for name, port in ZOOKEEPER.items() if name in ("peer", "election")},
         sources=("zookeeper",),
         why="members agree with each other",
     ),
     Flow(
         name="kafka-clients",
         part="kafka",
-        ports={"internal": KAFKA_PORTS["internal"]},
+        ports={"internal": KAFKA["internal"]},
         why="Flink jobs, log sidecars and clients of your own; brokers replicate",
     ),
     Flow(
         name="kafka-controllers",
         part="kafka",
-        ports={"controller": KAFKA_PORTS["controller"]},
+        ports={"controller": KAFKA["controller"]},
         sources=("kafka",),
         why="brokers and controllers",
     ),
@@ -85,7 +91,7 @@ FLOWS = (
         name="job-managers",
         part="flink",
         component="jobmanager",
-        ports=JOB_MANAGER_PORTS,
+        ports=JOB_MANAGER,
         sources=("flink",),
         why="TaskManagers register and fetch jars; who reaches the REST API can stop a job",
     ),
@@ -93,9 +99,19 @@ FLOWS = (
         name="task-managers",
         part="flink",
         component="taskmanager",
-        ports=TASK_MANAGER_PORTS,
+        ports=TASK_MANAGER,
         sources=("flink",),
         why="JobManagers deploy tasks, and TaskManagers exchange records",
+    ),
+    *(
+        Flow(
+            name=f"{part}-metrics",
+            part=part,
+            ports=ports,
+            sources=("prometheus",),
+            why="Prometheus of the environment reads metrics",
+        )
+        for part, ports in {"zookeeper": ZOOKEEPER_METRICS, "kafka": KAFKA_METRICS, "flink": FLINK_METRICS}.items()
     ),
 )
 

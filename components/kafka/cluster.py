@@ -1,5 +1,6 @@
 """A Kafka cluster in KRaft mode: brokers of which the first, or the first three, are controllers too."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import pulumi_kubernetes as k8s
 from components.base import Children, StorageArgs, checksum, container, labels, ports, resources
 from components.kafka.settings import KafkaSettings
 from components.names import STATEFUL_SET, check_name, image_version
+from components.ports import KAFKA, KAFKA_METRICS
 from components.stateful_set import StatefulSetArgs, stateful_set
 
-_CLIENT_PORT = 9092
-_CONTROLLER_PORT = 9093
-PORTS = {"internal": _CLIENT_PORT, "controller": _CONTROLLER_PORT}
 _USER = 1000  # of the image
 _CONFIG_DIR = "/etc/kafka-nodes"
+_PROGRAMS_DIR = "/opt/platform/programs"
 _DATA_DIR = "/var/lib/kafka"
 
+_AGENT = "metrics-agent.jar"
+_RULES = "metrics.yaml"
+
 _START = (Path(__file__).parent / "scripts" / "start.sh").read_text(encoding="utf-8")
+_METRICS = (Path(__file__).parent / _RULES).read_text(encoding="utf-8")
 
 # To the console only: Kafka's own configuration writes files that are rolled by the hour and never deleted.
 _LOG4J2 = """\
@@ -37,13 +41,17 @@ rootLogger.appenderRef.console.ref = Console
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaClusterArgs:
-    """`image` has Kafka and its version as the tag; `cluster_id` is 16 bytes in URL-safe base64, and never changes."""
+    """`image` has Kafka and its version as the tag; `cluster_id` is 16 bytes in URL-safe base64, and never changes.
+
+    `metrics_agent` is the jar that components/kafka/agent gets; without it brokers serve no metrics.
+    """
 
     namespace: str
     image: str
     cluster_id: pulumi.Input[str]
     settings: KafkaSettings
     storage: StorageArgs
+    metrics_agent: bytes | None = None
 
 
 class KafkaCluster(pulumi.ComponentResource):
@@ -72,6 +80,12 @@ class KafkaCluster(pulumi.ComponentResource):
             for node in range(brokers)
         ]
         all_labels = labels(name="kafka", instance=name, version=image_version(args.image), component="broker")
+        # One node's file says all that they share: another broker must not restart the rest.
+        texts = {"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}
+        metrics: dict[str, str] = {}
+        if args.metrics_agent is not None:
+            metrics = {_RULES: _METRICS}
+            texts |= metrics | {_AGENT: hashlib.sha256(args.metrics_agent).hexdigest()}
         stateful_set(
             name,
             StatefulSetArgs(
@@ -80,10 +94,10 @@ class KafkaCluster(pulumi.ComponentResource):
                     "log4j2.properties": _LOG4J2,
                     **{f"{node}.properties": text for node, text in enumerate(nodes)},
                     **_new_disks(args.settings),
+                    **metrics,
                 },
-                # One node's file says all that they share: another broker must not restart the rest.
-                checksum=checksum({"log4j2.properties": _LOG4J2, "0.properties": nodes[0]}),
-                ports=PORTS,
+                checksum=checksum(texts),
+                ports=KAFKA,
                 client_port="internal",
                 container=_container(args),
                 user=_USER,
@@ -92,10 +106,11 @@ class KafkaCluster(pulumi.ComponentResource):
                 grace_seconds=90,
                 storage_mib=args.settings.storage_mib,
                 storage=args.storage,
+                programs={} if args.metrics_agent is None else {_AGENT: args.metrics_agent},
             ),
             Children(parent=self, namespace=args.namespace, labels=all_labels),
         )
-        self.bootstrap_servers = f"{name}:{_CLIENT_PORT}"
+        self.bootstrap_servers = f"{name}:{KAFKA['internal']}"
         self.stateful_set = name
         self.register_outputs({"bootstrap_servers": self.bootstrap_servers, "stateful_set": self.stateful_set})
 
@@ -106,12 +121,12 @@ def node_properties(node: int, *, name: str, namespace: str, brokers: int, admin
     replicas = min(3, brokers)
     in_sync = max(1, replicas - 1)
     is_controller = node < controllers
-    ports_in_cluster = {"INTERNAL": _CLIENT_PORT} | ({"CONTROLLER": _CONTROLLER_PORT} if is_controller else {})
+    ports_in_cluster = {"INTERNAL": KAFKA["internal"]} | ({"CONTROLLER": KAFKA["controller"]} if is_controller else {})
     admin = {"ADMIN": f"127.0.0.1:{admin_port + node}"}
     listeners = {each: f":{port}" for each, port in ports_in_cluster.items()} | admin
     host = _host(node, name, namespace)
     advertised = {each: f"{host}:{port}" for each, port in ports_in_cluster.items()} | admin
-    voters = [f"{voter}@{_host(voter, name, namespace)}:{_CONTROLLER_PORT}" for voter in range(controllers)]
+    voters = [f"{voter}@{_host(voter, name, namespace)}:{KAFKA['controller']}" for voter in range(controllers)]
     properties: dict[str, str | int] = {
         "node.id": node,
         "process.roles": "broker,controller" if is_controller else "broker",
@@ -155,6 +170,8 @@ def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
     # The port opens when the broker has read its logs and caught up with the controllers. Ten minutes: after a crash
     # it reads all segments that were open.
     accepts: k8s.core.v1.ProbeArgsDict = {"tcp_socket": {"port": "internal"}}
+    metrics = args.metrics_agent is not None
+    agent = f"-javaagent:{_PROGRAMS_DIR}/{_AGENT}={KAFKA_METRICS['metrics']}:{_CONFIG_DIR}/{_RULES}"
     return container(
         {
             "name": "kafka",
@@ -164,8 +181,9 @@ def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
                 {"name": "CLUSTER_ID", "value": args.cluster_id},
                 # Half: the rest is for the JVM itself and, above all, the page cache that consumers read from.
                 {"name": "HEAP_MIB", "value": str(settings.memory_mib // 2)},
+                *([{"name": "METRICS_AGENT", "value": agent}] if metrics else []),
             ],
-            "ports": ports(PORTS),
+            "ports": ports({**KAFKA, **(KAFKA_METRICS if metrics else {})}),
             "resources": resources(settings.memory_mib, settings.cpu),
             "startup_probe": {**accepts, "period_seconds": 2, "failure_threshold": 300},
             "liveness_probe": {**accepts, "period_seconds": 10, "failure_threshold": 6},
@@ -173,6 +191,7 @@ def _container(args: KafkaClusterArgs) -> k8s.core.v1.ContainerArgsDict:
             "volume_mounts": [
                 {"name": "config", "mount_path": _CONFIG_DIR, "read_only": True},
                 {"name": "data", "mount_path": _DATA_DIR},
+                *([{"name": "programs", "mount_path": _PROGRAMS_DIR, "read_only": True}] if metrics else []),
             ],
         }
     )

@@ -7,10 +7,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.kafka.topic_capacity import Kept
 from components.kafka.topic_rules import config_problems, name_problem
+from components.ports import KAFKA, KAFKA_METRICS
 from components.settings import Cores, Section, SectionError, Storage, Text
 
 _HIGHEST_PORT = 65535
-_BROKER_PORTS = range(9092, 9094)  # clients and controllers; see components/kafka/cluster.py
+_BROKER_PORTS = sorted((*KAFKA.values(), *KAFKA_METRICS.values()))
 
 
 def _topic_name(name: str) -> str:

@@ -8,10 +8,10 @@ import pulumi_kubernetes as k8s
 
 from components.base import Children, StorageArgs, checksum, container, labels, ports, resources
 from components.names import STATEFUL_SET, check_name, image_version
+from components.ports import ZOOKEEPER, ZOOKEEPER_METRICS
 from components.stateful_set import StatefulSetArgs, stateful_set
 from components.zookeeper.settings import ZooKeeperSettings
 
-PORTS = {"client": 2181, "peer": 2888, "election": 3888}
 _USER = 1000  # of the image
 
 _START = (Path(__file__).parent / "scripts" / "start.sh").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ class ZooKeeperEnsemble(pulumi.ComponentResource):
                 count=settings.members,
                 files=config,
                 checksum=checksum(config),
-                ports=PORTS,
+                ports=ZOOKEEPER,
                 client_port="client",
                 container=_container(args),
                 user=_USER,
@@ -66,13 +66,13 @@ class ZooKeeperEnsemble(pulumi.ComponentResource):
             ),
             Children(parent=self, namespace=args.namespace, labels=all_labels),
         )
-        self.connect_string = f"{name}:{PORTS['client']}"
+        self.connect_string = f"{name}:{ZOOKEEPER['client']}"
         self.register_outputs({"connect_string": self.connect_string})
 
 
 def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
     """The configuration of every member; what differs is only /data/myid."""
-    peers = f"{PORTS['peer']}:{PORTS['election']}"
+    peers = f"{ZOOKEEPER['peer']}:{ZOOKEEPER['election']}"
     servers = [
         f"server.{member + 1}={name}-{member}.{name}-headless.{namespace}.svc:{peers}" for member in range(members)
     ]
@@ -86,7 +86,7 @@ def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
         "initLimit=20",
         "syncLimit=10",
         "dataDir=/data",
-        f"clientPort={PORTS['client']}",
+        f"clientPort={ZOOKEEPER['client']}",
         # Off by default, and snapshots and logs would fill the volume. Hours between purges.
         "autopurge.purgeInterval=1",
         "autopurge.snapRetainCount=3",
@@ -96,6 +96,10 @@ def zoo_cfg(*, name: str, namespace: str, members: int) -> str:
         "quorumListenOnAllIPs=true",
         # An HTTP server without authentication, on by default.
         "admin.enableServer=false",
+        # For Prometheus, with what the JVM says of itself.
+        "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+        f"metricsProvider.httpPort={ZOOKEEPER_METRICS['metrics']}",
+        "metricsProvider.exportJvmInfo=true",
         *servers,
     ]
     return "\n".join(lines) + "\n"
@@ -110,7 +114,7 @@ def _container(args: ZooKeeperArgs) -> k8s.core.v1.ContainerArgsDict:
             "command": ["bash", "-ec", _START],
             # Half for the heap: what a JVM this small needs beside it (classes, code, threads, buffers) is as much.
             "env": [{"name": "ZK_SERVER_HEAP", "value": str(settings.memory_mib // 2)}],
-            "ports": ports(PORTS),
+            "ports": ports({**ZOOKEEPER, **ZOOKEEPER_METRICS}),
             "resources": resources(settings.memory_mib, settings.cpu),
             # Often at first, and for ten minutes: a member waits for the others. Later seldom, as each probe starts a
             # process: 20 s without a quorum take it out of its Service, 90 s without an answer are a hang.
@@ -128,7 +132,7 @@ def _container(args: ZooKeeperArgs) -> k8s.core.v1.ContainerArgsDict:
 def _ask(word: str, answer: str) -> k8s.core.v1.ProbeArgsDict:
     """Send a four-letter word to the member in this pod, and match what it answers with a regular expression."""
     script = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{PORTS['client']}; printf {word} >&3; "
+        f"exec 3<>/dev/tcp/127.0.0.1/{ZOOKEEPER['client']}; printf {word} >&3; "
         f"read -r -d '' -t 4 -u 3 reply || :; [[ $reply =~ {answer} ]]"
     )
     return {"exec_": {"command": ["bash", "-c", script]}, "timeout_seconds": 5}

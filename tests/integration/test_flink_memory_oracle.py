@@ -37,6 +37,7 @@ SPEC = FlinkConfigurationSpec(
     zookeeper_quorum="zookeeper:2181",
     task_manager=TaskManagerOptions(process_mib=1728),
     job_manager=JobManagerOptions(process_mib=1600),
+    metrics=True,
     native_memory_tracking=False,
     slots=2,
     max_parallelism=8,

@@ -299,6 +299,8 @@ BAD: tuple[Bad, ...] = (
     Bad("flink-logs-shipped", TM, "spec/template/spec/containers/1/volumeMounts", MISSING),
     Bad("flink-logs-shipped", TM, f"{MAIN}/volumeMounts/1", MISSING),
     Bad("flink-metrics-bounded", *CONFIG, ("task_attempt_id;task_attempt_num", "host")),
+    Bad("flink-metrics-bounded", *CONFIG, (";tm_id", "")),
+    Bad("flink-metrics-bounded", *CONFIG, (";tm_id", "", "web:", "metrics.reporters: prom,other\nweb:")),
     Bad("flink-metrics-bounded", *CONFIG, ("web:", "metrics.scope.task: <job_name>.<task_attempt_id>\nweb:")),
     Bad("flink-rest-closed", *CONFIG, ("submit.enable: false", "submit.enable: true")),
     Bad("flink-rest-closed", *CONFIG, (", cancel.enable: false", "")),

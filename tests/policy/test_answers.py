@@ -279,16 +279,24 @@ def test_a_state_backend_is_known_by_its_class_too(backend: str) -> None:
         ("task_attempt_id;task_attempt_num", "task_attempt_id,task_attempt_num", True),
         ("task_attempt_id;task_attempt_num", "task_attempt_idx;task_attempt_num2", True),
         ("task_attempt_id;task_attempt_num", "host; task_attempt_num ;task_attempt_id", False),
-        ("task_attempt_id;task_attempt_num", "[task_attempt_id, task_attempt_num]", False),
+        ("task_attempt_id;task_attempt_num;tm_id", "[task_attempt_id, task_attempt_num, tm_id]", False),
         (
             "org.apache.flink.metrics.prometheus.PrometheusReporterFactory\n",
             "org.apache.flink.metrics.influxdb.InfluxdbReporterFactory\n",
             False,
         ),
+        (";tm_id", "", True),
     ],
 )
 def test_excluded_labels_of_reporters_are_a_list_as_flink_reads_it(old: str, new: str, bad: bool) -> None:
     assert told(found(*CONFIG, (old, new))).keys() == ({"flink-metrics-bounded"} if bad else set())
+
+
+@pytest.mark.parametrize(
+    "kind", ["prometheus.PrometheusPushGatewayReporterFactory", "influxdb.InfluxdbReporterFactory"]
+)
+def test_who_pushes_tells_processes_apart_by_their_id(kind: str) -> None:
+    assert found(*CONFIG, ("prometheus.PrometheusReporterFactory", kind, ";tm_id", "")) == []
 
 
 def test_reporters_of_other_kinds_make_labels_too_and_one_that_is_not_loaded_makes_none() -> None:

@@ -18,6 +18,8 @@ from components.flink.config import (
 )
 from components.flink.log4j import Layout, log4j_console
 from components.flink.memory import FlinkMemoryError, JobManagerOptions, TaskManagerOptions
+from components.flink.metrics import reporters
+from components.ports import FLINK_SCOPES
 
 SPEC = FlinkConfigurationSpec(
     namespace="dev",
@@ -26,6 +28,7 @@ SPEC = FlinkConfigurationSpec(
     task_manager=TaskManagerOptions(process_mib=1728),
     job_manager=JobManagerOptions(process_mib=1600),
     native_memory_tracking=False,
+    metrics=True,
     slots=2,
     max_parallelism=8,
     checkpoint_interval_seconds=10,
@@ -41,7 +44,7 @@ SPEC = FlinkConfigurationSpec(
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 USERS_KEYS = [
-    "metrics.reporters",
+    "metrics.latency.interval",
     "s3.multiobjectdelete.enable",
     "rest.server.numThreads",
     "web.history",
@@ -126,6 +129,10 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
         ("execution.shutdown-on-application-finish", "state record"),
         ("execution.state-recovery.claim-mode", "state record"),
         ("io.tmp.dirs", "taskManagers.stateDirectory"),
+        ("metrics.reporters", "metrics.enabled"),
+        ("metrics.reporter.task.port", "metrics.enabled"),
+        ("metrics.reporter.task.scope.variables.excludes", "metrics.enabled"),
+        ("metrics.reporter.mine.factory.class", "metrics.enabled"),
         ("scheduler-mode", "reactive mode"),
         ("parallelism.default", "taskManagers.min"),
         ("rest.port", "network policies"),
@@ -140,13 +147,92 @@ def test_a_users_jvm_options_stand_after_the_platforms() -> None:
 )
 def test_options_of_the_platform_are_refused(key: str, remedy: str) -> None:
     with pytest.raises(FlinkConfigurationError) as refusal:
-        flink_configuration(replace(SPEC, extra={key: "42", "metrics.reporters": "prom"}))
+        flink_configuration(replace(SPEC, extra={key: "42", "metrics.latency.interval": "0"}))
     message = str(refusal.value)
     assert remedy in message
     assert key in message or repr(key) in message
     assert "'42'" in message
-    assert "metrics.reporters" not in message
+    assert "metrics.latency" not in message
     assert "\n" not in message
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(
+    extra=st.dictionaries(
+        st.one_of(
+            st.from_regex(r"metrics\.[a-z]{1,9}([.-][a-zA-Z]{1,9}){0,3}", fullmatch=True),
+            st.sampled_from(sorted(reporters(FLINK_SCOPES))),
+            st.builds("metrics.reporter.{}.{}".format, st.sampled_from(["task", "mine"]), st.text(min_size=1)),
+        ),
+        st.just("x"),
+        max_size=3,
+    )
+)
+def test_no_option_of_a_user_sets_a_reporter_while_the_platforms_run(extra: dict[str, str]) -> None:
+    try:
+        configuration = flink_configuration(replace(SPEC, extra=extra))
+    except FlinkConfigurationError:
+        assert extra
+        return
+    of_reporters = {key: value for key, value in configuration.items() if key.startswith("metrics.reporter")}
+    assert of_reporters == reporters(FLINK_SCOPES)
+
+
+def test_reporters_are_the_users_where_the_platforms_do_not_run() -> None:
+    own = {
+        "metrics.reporters": "mine",
+        "metrics.reporter.mine.factory.class": "org.apache.flink.metrics.statsd.StatsDReporterFactory",
+        "metrics.reporter.task.port": "8125",
+    }
+    without = flink_configuration(replace(SPEC, metrics=False))
+    assert not any(key.startswith("metrics.reporter") for key in without)
+    assert flink_configuration(replace(SPEC, metrics=False, extra=own)) == without | own
+    with pytest.raises(FlinkConfigurationError, match=r"rest\.port"):
+        flink_configuration(replace(SPEC, metrics=False, extra={**own, "rest.port": "1"}))
+
+
+def reporting(scope: str) -> list[str]:
+    """The reporters of a scope, as Flink's DefaultMetricFilter reads their filters."""
+    options = reporters(FLINK_SCOPES)
+
+    def matches(key: str, default: str) -> bool:
+        filters = options.get(key, default).split(";")
+        return any(re.fullmatch(each.replace(".", r"\.").replace("*", ".*"), scope) for each in filters)
+
+    return [
+        name
+        for name in FLINK_SCOPES
+        if matches(f"metrics.reporter.{name}.filter.includes", "*")
+        and not matches(f"metrics.reporter.{name}.filter.excludes", "")
+    ]
+
+
+@given(
+    process=st.sampled_from(["jobmanager", "taskmanager"]),
+    below=st.lists(st.sampled_from(["job", "task", "operator", "coordinator", "Status", "jobs"]), max_size=6),
+)
+def test_each_metric_is_reported_once(process: str, below: list[str]) -> None:
+    assert len(reporting(".".join((process, *below)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "reporter"),
+    [
+        ("jobmanager", "process"),
+        ("jobmanager.Status.JVM.Memory.Heap", "process"),
+        ("taskmanager.Status.JVM.CPU", "process"),
+        ("taskmanager.Status.Shuffle.Netty", "process"),
+        ("jobmanager.job", "job"),
+        ("taskmanager.job", "job"),
+        ("jobmanager.job.operator.coordinator.enumerator", "operator"),
+        ("taskmanager.job.task", "task"),
+        ("taskmanager.job.task.Shuffle.Netty.Input", "task"),
+        ("taskmanager.job.task.operator", "operator"),
+        ("taskmanager.job.task.operator.KafkaSourceReader.topic.partition", "operator"),
+    ],
+)
+def test_each_scope_has_its_reporter(scope: str, reporter: str) -> None:
+    assert reporting(scope) == [reporter]
 
 
 def test_all_refusals_come_at_once() -> None:
@@ -166,6 +252,7 @@ def test_every_option_that_follows_from_settings_does() -> None:
             ),
             job_manager=JobManagerOptions(flink_mib=1400, off_heap_mib=200, jvm_overhead_fraction=0.2),
             native_memory_tracking=True,
+            metrics=True,
             slots=4,
             max_parallelism=128,
             checkpoint_interval_seconds=60,

@@ -38,14 +38,19 @@ def zookeeper(name: str = "zookeeper", *, protect: bool = False, **settings: Any
     return record(lambda: ZooKeeperEnsemble(name, args))
 
 
-def kafka(name: str = "kafka", *, protect: bool = False, **settings: Any) -> Recording:
-    args = KafkaClusterArgs(
+def kafka_args(*, protect: bool = False, **settings: Any) -> KafkaClusterArgs:
+    return KafkaClusterArgs(
         namespace="dev",
         image=KAFKA_IMAGE,
         cluster_id=CLUSTER_ID,
         settings=KafkaSettings.model_validate(settings),
         storage=StorageArgs(storage_class="fast", protect=protect),
+        metrics_agent=b"agent",
     )
+
+
+def kafka(name: str = "kafka", *, protect: bool = False, **settings: Any) -> Recording:
+    args = kafka_args(protect=protect, **settings)
     return record(lambda: KafkaCluster(name, args))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from components.base import OWN_DISK_MIB, PodAdditions
 from components.flink.cluster import FlinkCluster, job_id
@@ -149,21 +150,52 @@ def test_jemalloc_counts_the_pods_cpus() -> None:
 
 def test_container_ports_are_those_of_the_configuration(default: Recording) -> None:
     config = yaml.safe_load(default.inputs("ConfigMap", "claims-config")["data"]["config.yaml"])
-    ports = {
-        name: {port["name"]: str(int(port["containerPort"])) for port in container.get("ports", [])}
-        for name, container in containers(default).items()
-    }
-    assert ports["jobmanager"] == {
+    names = {"process": "metrics-process", "job": "metrics-job", "task": "metrics-task", "operator": "metrics-op"}
+    reporters = {name: config[f"metrics.reporter.{scope}.port"] for scope, name in names.items()}
+    assert len(set(reporters.values())) == 4
+    of_job_manager = {
         "rpc": config["high-availability.jobmanager.port"],
         "blob": config["blob.server.port"],
-        "metrics": config["metrics.internal.query-service.port"],
+        "query-service": config["metrics.internal.query-service.port"],
         "rest": config["rest.port"],
     }
-    assert ports["taskmanager"] == {
+    assert ports_of(default)["jobmanager"] == of_job_manager | reporters
+    assert ports_of(default)["taskmanager"] == reporters | {
         "rpc": config["taskmanager.rpc.port"],
         "data": config["taskmanager.data.port"],
-        "metrics": config["metrics.internal.query-service.port"],
+        "query-service": config["metrics.internal.query-service.port"],
     }
+    assert all(len(name) <= 15 for names in ports_of(default).values() for name in names)
+    service = default.inputs("Service", "claims-jobmanager")["spec"]["ports"]
+    assert {port["name"]: str(int(port["port"])) for port in service} == of_job_manager
+
+
+def ports_of(recording: Recording) -> dict[str, dict[str, str]]:
+    return {
+        name: {port["name"]: str(int(port["containerPort"])) for port in container.get("ports", [])}
+        for name, container in containers(recording).items()
+    }
+
+
+def test_prometheus_gets_series_that_outlast_a_restart(default: Recording) -> None:
+    config = config_of(default)
+    assert config["metrics.reporters"].split(",") == ["process", "job", "task", "operator"]
+    for scope in config["metrics.reporters"].split(","):
+        own = f"metrics.reporter.{scope}"
+        assert config[f"{own}.factory.class"].endswith(".PrometheusReporterFactory")
+        excluded = config[f"{own}.scope.variables.excludes"].split(";")
+        assert {"task_attempt_id", "task_attempt_num", "tm_id", "host"} == set(excluded)
+        # What tells series of one process apart.
+        assert not {"job_name", "task_name", "task_id", "subtask_index", "operator_name", "operator_id"} & {*excluded}
+
+
+def test_metrics_can_be_switched_off_and_reporters_are_the_users_then() -> None:
+    own = {"metrics.reporter.mine.factory.class": "org.apache.flink.metrics.statsd.StatsDReporterFactory"}
+    recording = building.flink(metrics={"enabled": False}, configuration=own)
+    assert {key for key in config_of(recording) if key.startswith("metrics.reporter")} == own.keys()
+    assert not any(name.startswith("metrics") for names in ports_of(recording).values() for name in names)
+    with pytest.raises(ValidationError, match=r"metrics\.reporter\.mine\.factory\.class.*metrics\.enabled"):
+        building.flink(configuration=own)
 
 
 def test_high_availability_files_and_checkpoints_lie_on_the_shared_claim() -> None:

@@ -1,7 +1,14 @@
-import pytest
+import re
+from dataclasses import replace
 
-from components.kafka.cluster import node_properties
+import pytest
+import yaml
+
+from components.kafka.cluster import KafkaCluster, node_properties
 from tests.unit import building
+from tests.unit.recording import record
+
+PROGRAMS = "/opt/platform/programs"
 
 
 def properties(node: int, brokers: int) -> dict[str, str]:
@@ -83,7 +90,7 @@ def test_heap_is_half_of_the_limit_and_not_inherited_by_tools_run_in_the_pod() -
 def test_every_node_has_its_file() -> None:
     recording = building.kafka(brokers=4)
     files = recording.inputs("ConfigMap", "kafka-config")["data"]
-    assert files.keys() == {"log4j2.properties", *(f"{node}.properties" for node in range(4))}
+    assert files.keys() == {"log4j2.properties", "metrics.yaml", *(f"{node}.properties" for node in range(4))}
     assert "node.id=3\n" in files["3.properties"]
 
 
@@ -95,6 +102,47 @@ def test_another_broker_does_not_restart_the_others() -> None:
 def test_another_admin_port_restarts_all() -> None:
     templates = [next(building.kafka(adminPort=port).pod_templates())[1] for port in (19092, 29092)]
     assert templates[0] != templates[1]
+
+
+def test_brokers_serve_prometheus_by_an_agent_that_is_mounted() -> None:
+    recording = building.kafka()
+    ((_, container),) = recording.containers()
+    ports = {port["name"]: int(port["containerPort"]) for port in container["ports"]}
+    (agent,) = [each["value"] for each in container["env"] if each["name"] == "METRICS_AGENT"]
+    jar, rules = f"{PROGRAMS}/metrics-agent.jar", "/etc/kafka-nodes/metrics.yaml"
+    assert agent == f"-javaagent:{jar}={ports['metrics']}:{rules}"
+    assert ports["metrics"] not in {ports["internal"], ports["controller"]}
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert mounts[PROGRAMS] == "programs"
+    assert recording.inputs("ConfigMap", "kafka-programs")["binaryData"] == {"metrics-agent.jar": "YWdlbnQ="}
+    served = [port["name"] for each in recording.all("Service") for port in each.inputs["spec"]["ports"]]
+    assert "metrics" not in served
+
+
+def test_rules_of_the_agent_ask_for_what_they_name() -> None:
+    rules = yaml.safe_load(building.kafka().inputs("ConfigMap", "kafka-config")["data"]["metrics.yaml"])
+    asked = {name.split(",")[0] for name in rules["includeObjectNames"]}
+    for rule in rules["rules"]:
+        ((domain, types),) = re.findall(r"^([a-z.]+)<type=\(([A-Za-z|]+)\),", rule["pattern"])
+        assert {f"{domain}:type={each}" for each in types.split("|")} <= asked, rule
+
+
+def test_a_cluster_without_the_agent_has_no_port_for_metrics() -> None:
+    args = replace(building.kafka_args(), metrics_agent=None)
+    recording = record(lambda: KafkaCluster("kafka", args))
+    ((_, container),) = recording.containers()
+    assert {port["name"] for port in container["ports"]} == {"internal", "controller"}
+    assert "METRICS_AGENT" not in {each["name"] for each in container["env"]}
+    assert [each.inputs["metadata"]["name"] for each in recording.all("ConfigMap")] == ["kafka-config"]
+
+
+def test_another_agent_replaces_the_brokers() -> None:
+    args = building.kafka_args()
+    pods = [
+        next(record(lambda args=each: KafkaCluster("kafka", args)).pod_templates())[1]
+        for each in (args, replace(args, metrics_agent=b"other"))
+    ]
+    assert pods[0] != pods[1]
 
 
 def test_claims_use_the_storage_class_of_the_settings() -> None:

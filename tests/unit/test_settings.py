@@ -335,7 +335,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "admin ports that collide": (
         {"kafka": {"brokers": 3, "adminPort": 9091}},
-        ["streaming-platform:kafka.adminPort:", "9091", "9091 to 9093", "none of 9092, 9093", "use 19092"],
+        ["streaming-platform:kafka.adminPort:", "9091", "9091 to 9093", "none of 9092, 9093, 9094", "use 19092"],
     ),
     "admin ports beyond the last": (
         {"kafka": {"brokers": 3, "adminPort": 65534}},

@@ -58,6 +58,11 @@ SAID = (
     Said(r"<flink\.connector\.kafka\.version>(.+)<", (versions.FLINK_CONNECTOR_KAFKA,)),
     Said(r"<maven\.compiler\.release>(.+)<", (versions.JAVA,)),
     Said(r'java-version: "(.+)"', (versions.JAVA,), r"\.github/workflows/"),
+    Said(
+        r"<artifactId>jmx_prometheus_javaagent</artifactId>\s*(?:<!--.*-->\s*)?<version>(.+)<",
+        (versions.METRICS_AGENT,),
+        r"components/kafka/agent/",
+    ),
     # The images that are built here.
     Said(r"^apache-flink-libraries==(\S+)", (versions.FLINK,), r"local/images/flink/"),
     Said(r"<artifactId>kafka[\w.-]*</artifactId>\s*<version>(.+)<", (versions.KAFKA,), r"local/images/kafka/"),

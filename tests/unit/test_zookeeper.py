@@ -25,6 +25,18 @@ def test_config_avoids_the_known_traps() -> None:
     assert int(config["maxSessionTimeout"]) >= 1000 * TASK_MANAGER_SESSION_SECONDS
 
 
+def test_members_serve_prometheus_at_a_port_of_its_own() -> None:
+    recording = building.zookeeper()
+    config = settings_of(recording.inputs("ConfigMap", "zookeeper-config")["data"]["zoo.cfg"])
+    assert config["metricsProvider.className"].endswith(".PrometheusMetricsProvider")
+    assert config["metricsProvider.exportJvmInfo"] == "true"
+    ((_, container),) = recording.containers()
+    ports = {port["name"]: str(int(port["containerPort"])) for port in container["ports"]}
+    assert ports["metrics"] == config["metricsProvider.httpPort"]
+    served = [port["name"] for each in recording.all("Service") for port in each.inputs["spec"]["ports"]]
+    assert "metrics" not in served
+
+
 def test_peers_find_each_other_before_they_are_ready() -> None:
     recording = building.zookeeper()
     headless = recording.inputs("Service", "zookeeper-headless")["spec"]

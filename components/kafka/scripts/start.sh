@@ -53,8 +53,10 @@ broker lost its disk)"
 fi
 /opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id="$CLUSTER_ID" --config "$node"
 
-# Heap and logging are set for the server alone: the tools that someone runs in the pod keep their own, smaller ones.
+# Heap, logging and the agent that serves metrics are set for the server alone: the tools that someone runs in the pod
+# keep their own, smaller heap, and do not take its port.
 export KAFKA_HEAP_OPTS="-Xms${HEAP_MIB}m -Xmx${HEAP_MIB}m"
 export KAFKA_LOG4J_OPTS="-Dlog4j2.configurationFile=/etc/kafka-nodes/log4j2.properties"
+export KAFKA_OPTS=${METRICS_AGENT:-}
 export EXTRA_ARGS="-name kafkaServer"
 exec /opt/kafka/bin/kafka-server-start.sh "$node"
