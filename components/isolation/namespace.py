@@ -101,7 +101,7 @@ class IsolatedNamespace(pulumi.ComponentResource):
             api.append(found if settings.api_server is None else Peer(cidr=settings.api_server, ports=found.ports))
         made: list[pulumi.Resource] = [namespace]
         for policy, spec in policies(settings.ingress, settings.egress, api):
-            last = policy == CLOSED
+            last = policy in CLOSED
             needs = list(made) if last else [namespace]
             made.append(
                 k8s.networking.v1.NetworkPolicy(

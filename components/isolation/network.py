@@ -26,7 +26,8 @@ _NAMESPACE = "kubernetes.io/metadata.name"
 _DNS_NAMESPACE, _DNS_PODS, _DNS_ON_NODE = "kube-system", {"k8s-app": "kube-dns"}, "169.254.20.10/32"
 _DNS_PORTS = (53,)
 _ANYWHERE = "0.0.0.0/0"
-CLOSED = "closed"  # the policy that refuses all traffic: the last to be made, so that what runs is not cut off
+# The policies that refuse all other traffic: the last to be made, so that what runs is not cut off.
+CLOSED = ("nothing-in", "little-out")
 
 Spec = k8s.networking.v1.NetworkPolicySpecArgsDict
 
@@ -119,8 +120,8 @@ FLOWS = (
 def policies(
     ingress: Mapping[str, Peer], egress: Mapping[str, Peer], kubernetes_api: Sequence[Peer]
 ) -> Iterator[tuple[str, Spec]]:
-    """Yield each policy of an environment, by name, `CLOSED` last. `kubernetes_api` is where Flink's pods reach the API
-    server."""
+    """Yield each policy of an environment by name, those of `CLOSED` last. `kubernetes_api` is where Flink's pods reach
+    the API server."""
     yield "own-pods", _own_pods()
     for flow in FLOWS:
         yield flow.name, flow.spec()
@@ -133,7 +134,9 @@ def policies(
         selected: k8s.meta.v1.LabelSelectorArgsDict = {"match_labels": {_NAME: "flink"}}
         rules = [_out(peer) for peer in kubernetes_api]
         yield "flink-to-kubernetes", {"pod_selector": selected, "policy_types": ["Egress"], "egress": rules}
-    yield CLOSED, _closed()
+    # Two: kube-router lets in whatever one policy of both directions lets out.
+    yield CLOSED[0], _nothing_in()
+    yield CLOSED[1], _little_out()
 
 
 def api_server(url: str) -> Peer:
@@ -148,8 +151,13 @@ def api_server(url: str) -> Peer:
     return Peer(cidr=str(address), ports=tuple(sorted({443, parts.port or 443})))
 
 
-def _closed() -> Spec:
-    """The policy that lets nothing in, and out to DNS and the environment's own pods: each says what it lets in."""
+def _nothing_in() -> Spec:
+    """The policy that lets nothing in, unless another one does."""
+    return {"pod_selector": {}, "policy_types": ["Ingress"], "ingress": []}
+
+
+def _little_out() -> Spec:
+    """The policy that lets traffic out to DNS and to the environment's own pods alone: each says what it lets in."""
     dns: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {
         "to": [
             {
@@ -160,12 +168,7 @@ def _closed() -> Spec:
         ],
         "ports": [{"port": port, "protocol": protocol} for port in _DNS_PORTS for protocol in ("UDP", "TCP")],
     }
-    return {
-        "pod_selector": {},
-        "policy_types": ["Ingress", "Egress"],
-        "ingress": [],
-        "egress": [{"to": [{"pod_selector": {}}]}, dns],
-    }
+    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [{"to": [{"pod_selector": {}}]}, dns]}
 
 
 def _own_pods() -> Spec:

@@ -19,11 +19,11 @@ def policies(recording: Recording) -> dict[str, Any]:
 
 
 def test_all_traffic_is_refused_but_to_the_own_pods_and_to_dns() -> None:
-    closed = policies(building.namespace())["closed"]
-    assert closed["podSelector"] == {}
-    assert closed["policyTypes"] == ["Ingress", "Egress"]
-    assert closed["ingress"] == []
-    inside, dns = closed["egress"]
+    found = policies(building.namespace())
+    assert found["nothing-in"] == {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": []}
+    assert found["little-out"]["podSelector"] == {}
+    assert found["little-out"]["policyTypes"] == ["Egress"]
+    inside, dns = found["little-out"]["egress"]
     assert inside == {"to": [{"podSelector": {}}]}
     assert {each["port"] for each in dns["ports"]} == {53}
 
@@ -46,9 +46,15 @@ def test_each_port_of_the_platforms_containers_has_a_way_in() -> None:
                     assert (template["metadata"]["labels"][NAME], port["containerPort"]) in named
 
 
-def test_the_policy_that_refuses_all_traffic_is_made_last() -> None:
-    recording = building.namespace()
-    assert list(policies(recording))[-1] == "closed"
+def test_the_policies_that_refuse_all_traffic_are_made_last() -> None:
+    assert list(policies(building.namespace()))[-2:] == ["nothing-in", "little-out"]
+
+
+def test_each_policy_has_one_direction() -> None:
+    """kube-router, as of its version 2.6, lets in whatever one policy of both directions lets out."""
+    network = {"ingress": {"a": {"namespace": "b", "ports": (1,)}}, "egress": {"a": {"namespace": "b", "ports": (1,)}}}
+    for name, spec in policies(building.namespace(network=network, kubernetesHighAvailability=True)).items():
+        assert len(spec["policyTypes"]) == 1, name
 
 
 def test_peers_are_let_through_by_name() -> None:
