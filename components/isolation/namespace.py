@@ -100,15 +100,14 @@ class IsolatedNamespace(pulumi.ComponentResource):
             found = api_server(args.server)
             api.append(found if settings.api_server is None else Peer(cidr=settings.api_server, ports=found.ports))
         made: list[pulumi.Resource] = [namespace]
+        fixed = {policy for policy, _ in policies({}, {}, ())}
         for policy, spec in policies(settings.ingress, settings.egress, api):
-            last = policy in CLOSED
-            needs = list(made) if last else [namespace]
+            needs = list(made) if policy in CLOSED else [namespace]
+            # What settings name may be taken out again. The rest must not leave a protected environment open.
+            options = children.options(depends_on=needs, protect=None if policy in fixed else False)
             made.append(
                 k8s.networking.v1.NetworkPolicy(
-                    f"{name}-{policy}",
-                    metadata=children.metadata(policy),
-                    spec=spec,
-                    opts=children.options(depends_on=needs),
+                    f"{name}-{policy}", metadata=children.metadata(policy), spec=spec, opts=options
                 )
             )
 

@@ -122,7 +122,7 @@ def policies(
 ) -> Iterator[tuple[str, Spec]]:
     """Yield each policy of an environment by name, those of `CLOSED` last. `kubernetes_api` is where Flink's pods reach
     the API server."""
-    yield "own-pods", _own_pods()
+    yield "same-namespace", _own_pods()
     for flow in FLOWS:
         yield flow.name, flow.spec()
     for name, peer in ingress.items():
@@ -172,7 +172,10 @@ def _little_out() -> Spec:
 
 
 def _own_pods() -> Spec:
-    """The policy that lets the environment's pods reach those that are none of the platform's."""
+    """The policy that lets the environment's pods reach those that are none of the platform's.
+
+    Its name is from a time when it was for all pods: an environment that is protected deletes no policy.
+    """
     return {
         "pod_selector": {"match_expressions": [{"key": _PART_OF, "operator": "NotIn", "values": [PROJECT]}]},
         "policy_types": ["Ingress"],

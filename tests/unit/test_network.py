@@ -116,3 +116,10 @@ def test_a_peer_is_one_place_and_its_ports(peer: dict[str, Any], said: str) -> N
 
 def test_the_page_is_current() -> None:
     assert (ROOT / "docs" / "isolation.md").read_text() == text(), "run: make generate"
+
+
+def test_peers_can_be_taken_out_of_a_protected_environment_and_nothing_else() -> None:
+    network = {"egress": {"s3": {"cidr": "10.1.0.0/16", "ports": (443,)}}}
+    recording = building.namespace(protect=True, network=network)
+    protected = {each.inputs["metadata"]["name"]: each.protect for each in recording.all("NetworkPolicy")}
+    assert [name for name, protect in protected.items() if not protect] == ["to-s3"]
