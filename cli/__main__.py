@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 proved = prove.forget_proof(target)
                 changed = platform.up(target)
                 prove.after_up(target, proved=proved and not changed)
-                status.show(target)
+                status.show(target, compare=False)  # it just was
         case "prove":
             prove.prove(target)
         case "status":

@@ -151,7 +151,7 @@ def _up_here(target: Target, settings: EnvironmentSettings) -> bool:
         tell_ways(ways, ready)
         lifecycle.up(at, ready)
     preflight.check_change(directory / "kubectl", lifecycle.kubeconfig(at), settings)
-    return apply(target) or not running
+    return apply(target, there=running) or not running
 
 
 def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
@@ -165,14 +165,19 @@ def _up_elsewhere(target: Target, settings: EnvironmentSettings) -> bool:
     return apply(target)
 
 
-def apply(target: Target) -> bool:
-    """Apply the stacks in order; return whether anything changed."""
+def apply(target: Target, *, there: bool = False) -> bool:
+    """Apply the stacks in order; return whether anything changed.
+
+    Those of a platform that is `there` are previewed side by side, as most often nothing changes. Once a stack was
+    applied or reset, the previews of those after it no longer count.
+    """
     work = workspace(target)
     _hint()
     changed = False
+    ahead = work.previews(STACKS) if there else {}
     for stack in STACKS:
         try:
-            changed |= work.up(stack, _watch(work, stack))
+            changed |= work.up(stack, _watch(work, stack), None if changed else ahead.get(stack))
         except LocalError as error:
             if not _reset_or_tell(target, work, stack):
                 raise

@@ -27,6 +27,8 @@ TIMEOUT_SECONDS = 180
 GRACE_SECONDS = 8  # after the last id: longer than a checkpoint interval, so that a repetition would show
 STACK = "dev"
 CLUSTER = "claims"  # the reference job's Flink cluster
+JOB = "streaming.jobs.ClaimsJob"
+TOPICS = ("events", "results", "dead-letters")
 _PROVED = "proved"  # a file in the platform's state
 
 
@@ -63,20 +65,45 @@ def forget_proof(target: Target) -> bool:
 
 
 def after_up(target: Target, *, proved: bool) -> None:
-    """Wait until all runs, whatever changed or did not; prove the platform, or say that it still is proved."""
+    """Wait until all runs, whatever changed or did not; prove the platform, or say that it still is proved.
+
+    A platform whose settings leave nothing to prove it by is not proved, and the output says why.
+    """
+    at, settings = kube(target)
+    until_it_runs(at, settings)
+    if reason := unprovable(settings):
+        say(f"  not proved: {reason}")
+        return
     if proved:
-        at, settings = kube(target)
-        until_it_runs(at, settings)
         say(f"\n  Nothing changed since the platform was proved: not proved again (make prove{target.words} does it).")
     else:
-        prove(target)
+        _prove(at, settings)
     (target.state / _PROVED).touch()
 
 
+def unprovable(settings: EnvironmentSettings) -> str:
+    """Return why records cannot be sent through an environment: it is changed so that the reference job is not there,
+    or cannot read the proof's files; nothing if they can."""
+    cluster = settings.flink.clusters.get(CLUSTER)
+    if cluster is None or cluster.main_class != JOB:
+        return f"the proof goes through the Flink cluster {CLUSTER} with the job {JOB}, which {STACK} does not have"
+    if cluster.s3:
+        return f"the proof puts files on the volume of the Flink cluster {CLUSTER}, whose state is in S3"
+    missing = [topic for topic in TOPICS if topic not in settings.topics]
+    return f"the proof needs the topics {', '.join(missing)}, which {STACK} does not have" if missing else ""
+
+
 def prove(target: Target) -> None:
-    """Send records and check the results. Raises LocalError with the counts when the proof fails."""
+    """Send records and check the results. Raises LocalError with the counts when the proof fails, and where the
+    settings leave nothing to prove it by."""
     at, settings = kube(target)
+    if reason := unprovable(settings):
+        raise LocalError(reason)
     until_it_runs(at, settings)
+    _prove(at, settings)
+
+
+def _prove(at: Kube, settings: EnvironmentSettings) -> None:
     with step(f"proof: {RECORDS:,} records through events -> {CLUSTER} -> results"):
         proof = run_proof(at, settings, RECORDS)
     text = (
@@ -99,9 +126,9 @@ def run_proof(at: Kube, settings: EnvironmentSettings, records: int) -> Proof:
     connection = connection_of(settings)
     try:
         with forward(connection, at.kubeconfig.read_text()) as bootstrap:
-            consumer = reader(bootstrap, ["results", "dead-letters"])
+            consumer = reader(bootstrap, TOPICS[1:])
             start = time.monotonic()
-            send(bootstrap, "events", (claim(run_id, directory, n) for n in range(records)))
+            send(bootstrap, TOPICS[0], (claim(run_id, directory, n) for n in range(records)))
             found, dead = _collect(consumer, run_id, records)
             consumer.close()
     finally:

@@ -6,6 +6,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,15 +198,26 @@ class Workspace:
         copy = self.prepare(stack)
         return ["pulumi", command, "--stack", stack, "--config-file", str(copy), "--suppress-permalink=true", *options]
 
-    def up(self, stack: str, watch: Watch | None = None) -> bool:
-        """Apply a stack, if no policy refuses it; return whether anything changed.
+    def previews(self, stacks: Sequence[str]) -> dict[str, Preview]:
+        """Preview several stacks side by side: what each would change if none of the others changed."""
+        copies = {stack: self._ready(stack) for stack in stacks}
+        with ThreadPoolExecutor(len(copies)) as pool:
+            found = {stack: pool.submit(self._look, engine.PREVIEW, stack, copy) for stack, copy in copies.items()}
+            return {stack: each.result() for stack, each in found.items()}
 
-        The preview comes first. Where it finds nothing to change, it is all that runs. Where it fails, Pulumi's own
-        preview says why.
-        """
+    def _ready(self, stack: str) -> Path:
         copy = self.prepare(stack)
         self._recover(stack)
-        found = self._look(engine.PREVIEW, stack, copy)
+        return copy
+
+    def up(self, stack: str, watch: Watch | None = None, found: Preview | None = None) -> bool:
+        """Apply a stack, if no policy refuses it; return whether anything changed.
+
+        The preview comes first, unless `found` is one that still holds. Where it finds nothing to change, it is all
+        that runs. Where it fails, Pulumi's own preview says why.
+        """
+        if found is None:
+            found = self._look(engine.PREVIEW, stack, self._ready(stack))
         if found.changes_nothing:
             say(f"  {stack}: {summary(found)}")
             return False

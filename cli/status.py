@@ -8,8 +8,9 @@ from cli.waiting import listing
 from console.progress import LocalError, say
 
 
-def show(target: Target) -> None:
-    """Print it all. Raises LocalError with what does not run, and what helps."""
+def show(target: Target, *, compare: bool = True) -> None:
+    """Print it all; with `compare` also what differs from what was applied. Raises LocalError with what does not run,
+    and what helps."""
     at, settings = kube(target)
     if broken := broken_parts(target):
         parts = "".join(f"\n  {part.strip()}" for part in broken)
@@ -25,13 +26,8 @@ def show(target: Target) -> None:
     members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
     say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
     say(f"    topics: {', '.join(sorted(settings.topics))}")
-    _, found = drift(target, workspace(target), STACK)
-    for name in found.lost_claims:
-        say(f"    deleted outside of Pulumi, with its data: {name}")
-    for change in (*found.changes, *(f"{name} is gone" for name in found.missing)):
-        say(f"    changed outside of Pulumi: {change}; make up{target.words} resets it")
-    for each in found.foreign:
-        say(f"    added outside of Pulumi: {each}")
+    if compare:
+        _differences(target)
     if faults := health.faults(at, settings):
         raise LocalError(f"not everything runs that should:\n{listing(faults)}")
     if lost:
@@ -47,6 +43,16 @@ def show(target: Target) -> None:
   kubectl:     eval "$(make -s kubeconfig{more} STACK={STACK})"   (STACK=cluster: the administrator's)
   by hand:     eval "$(make -s env{more})"                  pulumi and kubectl as make uses them
   what next:   edit stacks/Pulumi.{STACK}.yaml, make preview{more} STACK={STACK}, make up{more}""")
+
+
+def _differences(target: Target) -> None:
+    _, found = drift(target, workspace(target), STACK)
+    for name in found.lost_claims:
+        say(f"    deleted outside of Pulumi, with its data: {name}")
+    for change in (*found.changes, *(f"{name} is gone" for name in found.missing)):
+        say(f"    changed outside of Pulumi: {change}; make up{target.words} resets it")
+    for each in found.foreign:
+        say(f"    added outside of Pulumi: {each}")
 
 
 def autoscaler_state(at: Kube, name: str) -> str:

@@ -69,7 +69,10 @@ def _odd(ensemble: _Ensemble, bounds: Bounds) -> Iterator[str]:
 
 ODD = rule(
     id="ensemble-odd",
-    description="A majority of an even ensemble is one member more than of the odd one below it: it survives no more.",
+    description=(
+        "An even ensemble needs one member more for a majority than the odd one below it, so it survives no more "
+        "losses."
+    ),
     remedy="use an odd number, such as 3",
     subjects=_ensembles,
     check=_odd,
@@ -156,8 +159,8 @@ def _budget(pods: _Replicated, _: Bounds) -> Iterator[str]:
 BUDGET = rule(
     id="disruption-budget",
     description=(
-        "A node that is drained takes all of its pods at once: without a budget a quorum, or all TaskManagers; with "
-        "one that allows none, the drain never ends."
+        "A node that is drained loses all of its pods at once. Without a budget these may be a quorum, or all "
+        "TaskManagers. With a budget that allows no disruption, the drain never ends."
     ),
     remedy="add one PodDisruptionBudget with maxUnavailable: 1",
     subjects=_replicated,
@@ -220,8 +223,8 @@ def _probed(container: Container, _: Bounds) -> Iterator[str]:
 PROBED = rule(
     id="container-probed",
     description=(
-        "Without a readiness probe an update goes on to the next pod, and clients come, before a process serves. "
-        "Without a liveness probe one that hangs is never restarted."
+        "Without a readiness probe an update goes on to the next pod, and clients connect, before the process is ready "
+        "to serve. Without a liveness probe a process that hangs is never restarted."
     ),
     remedy="set both, with a startupProbe where the start takes long",
     subjects=_long_running,

@@ -128,9 +128,10 @@ TRANSACTIONS = rule(
     id="delivery-transaction-timeout",
     description=(
         "With EXACTLY_ONCE a transaction must outlast the longest checkpoint and a restart, or the broker aborts it "
-        "and its records are lost; longer than the broker admits, the job does not start."
+        "and its records are lost. With a longer timeout than the broker admits, the job does not start."
     ),
-    remedy="set the job's transaction.timeout.ms between the two, or raise the brokers' transaction.max.timeout.ms",
+    remedy="set the job's transaction.timeout.ms above the longest checkpoint and a restart, and at most to the "
+    "brokers' transaction.max.timeout.ms, or raise that",
     subjects=_jobs,
     check=_transactions,
     scope="stack",
@@ -147,8 +148,8 @@ def _topic_size(topic: Topic, bounds: Bounds) -> Iterator[str]:
 TOPIC_SIZE = rule(
     id="topic-claim-check",
     description=(
-        "Kafka holds whole records in memory, on brokers and in every client, several at a time. Large ones make all "
-        "of them run out of memory, and checkpoints slow."
+        "Kafka holds whole records in memory, on brokers and in every client, several at a time. With large records "
+        "brokers and clients run out of memory, and checkpoints become slow."
     ),
     remedy="write the payload to storage and send its location (claim-check), as the reference job reads it",
     subjects=topics,
@@ -197,8 +198,8 @@ def _survives(replicas: int, in_sync: int, brokers: int, bounds: Bounds) -> Iter
 
 
 _SURVIVES = {
-    "minReplicas": Setting(3, "least replicas of a topic, where there are as many brokers"),
-    "minInSync": Setting(2, "least min.insync.replicas, where there are more brokers"),
+    "minReplicas": Setting(3, "least replicas of a topic; with fewer brokers, as many as there are brokers"),
+    "minInSync": Setting(2, "least min.insync.replicas; with fewer replicas, one less than the replicas"),
 }
 
 

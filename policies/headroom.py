@@ -68,7 +68,7 @@ HOLDS_PROCESS = rule(
         "Flink sizes its JVM from the configuration, whatever the container's limit is. With a smaller limit the "
         "kernel kills the process under load, again and again."
     ),
-    remedy="raise the limit to it, or lower the sizes (taskmanager.memory.*, jobmanager.memory.*)",
+    remedy="raise the limit to the size of the process, or lower the sizes (taskmanager.memory.*, jobmanager.memory.*)",
     subjects=flink_processes,
     check=_holds_process,
     scope="stack",
@@ -89,7 +89,7 @@ TASK_OFF_HEAP = rule(
         "By default Flink counts no direct memory for user code. Buffers of Kafka clients then take the network's, "
         "and the job fails with OutOfMemoryError: Direct buffer memory."
     ),
-    remedy="set it to that or more",
+    remedy="set taskmanager.memory.task.off-heap.size to the bound (minMib) or more",
     subjects=lambda stack: (process for process in flink_processes(stack) if process.is_task_manager),
     check=_task_off_heap,
     scope="stack",
@@ -114,8 +114,9 @@ def _overhead(process: FlinkProcess, _: Bounds) -> Iterator[str]:
 OVERHEAD = rule(
     id="flink-jvm-overhead",
     description=(
-        "Thread stacks, code cache, the collector and native libraries have no flag of the JVM and do not shrink with "
-        "the process. With less kept for them than Flink does, the kernel kills the process."
+        "Thread stacks, code cache, the garbage collector and native libraries take memory that no flag of the JVM "
+        "bounds and that does not shrink with the process. Where less is kept for them than Flink keeps by default, "
+        "the kernel kills the process."
     ),
     remedy="leave jvm-overhead.min and jvm-overhead.max out, or set both to 192m or more",
     subjects=flink_processes,
@@ -148,10 +149,11 @@ def _rocksdb(process: FlinkProcess, _: Bounds) -> Iterator[str]:
 ROCKSDB = rule(
     id="flink-rocksdb-bounded",
     description=(
-        "RocksDB and ForSt allocate outside the JVM. Only inside managed memory they are bounded; anywhere else state "
-        "grows until the kernel kills the TaskManager."
+        "RocksDB and ForSt allocate outside the JVM. They are bounded only inside managed memory. Anywhere else their "
+        "memory grows until the kernel kills the TaskManager."
     ),
-    remedy="leave these options out, and size managed memory (taskmanager.memory.managed.fraction or managed.size)",
+    remedy="leave state.backend.*.memory.managed, .fixed-per-slot and .fixed-per-tm out, and size managed memory "
+    "(taskmanager.memory.managed.fraction or managed.size)",
     subjects=lambda stack: (process for process in flink_processes(stack) if process.is_task_manager),
     check=_rocksdb,
     scope="stack",

@@ -59,8 +59,8 @@ def _pinned(container: Container, bounds: Bounds) -> Iterator[str]:
 PINNED = rule(
     id="image-pinned",
     description=(
-        "A name without a version is another program tomorrow: pods of one set differ, the change is not in a "
-        "preview, and nothing leads back."
+        "The name of an image without a version may mean another program tomorrow: then pods of one set differ, no "
+        "preview shows the change, and there is no way back to the earlier program."
     ),
     remedy="name a version, such as :1.0, or a digest (@sha256:...)",
     subjects=lambda stack: stack.containers,
@@ -97,7 +97,7 @@ def _plain_env(container: Container, _: Bounds) -> Iterator[str]:
 
 PLAIN_ENV = rule(
     id="no-secret-in-environment",
-    description="Anyone who may read pods reads it, and it is in the state and in every preview.",
+    description="Anyone who may read pods can read a secret there, and it is in the state and in every preview.",
     remedy="put it into a Secret and name that (valueFrom.secretKeyRef)",
     subjects=lambda stack: stack.containers,
     check=_plain_env,
@@ -122,7 +122,9 @@ def _plain_words(container: Container, _: Bounds) -> Iterator[str]:
 
 PLAIN_WORDS = rule(
     id="no-secret-in-command",
-    description="Anyone who may read pods or processes reads it, and it is in the state and in every preview.",
+    description=(
+        "Anyone who may read pods or processes can read a secret there, and it is in the state and in every preview."
+    ),
     remedy="put it into a Secret, make that a variable (valueFrom.secretKeyRef) and name the variable: $(NAME)",
     subjects=lambda stack: stack.containers,
     check=_plain_words,
@@ -231,10 +233,11 @@ def _listed(text: str) -> set[str]:
 METRICS = rule(
     id="flink-metrics-bounded",
     description=(
-        "Each restart is an attempt with a new id. As a label it makes all series of all tasks new ones each time, "
-        "until Prometheus runs out of memory."
+        "Each restart of a task is an attempt with a new id. Where that id is a label of the metrics, each restart "
+        "makes new series for all tasks, until Prometheus runs out of memory."
     ),
-    remedy="add task_attempt_id;task_attempt_num to the reporter's scope.variables.excludes, and no scope with them",
+    remedy="add task_attempt_id;task_attempt_num to the reporter's scope.variables.excludes, and use neither in a "
+    "scope format (metrics.scope.*)",
     subjects=flink_clusters,
     check=_metrics,
     scope="stack",
@@ -294,7 +297,9 @@ def _recognised(container: Container, _: Bounds) -> Iterator[str]:
 
 RECOGNISED = rule(
     id="program-recognised",
-    description="Rules on Flink, Kafka and ZooKeeper look at what they can tell to be one of them, by its command.",
+    description=(
+        "Rules on Flink, Kafka and ZooKeeper judge only containers whose command tells which of these they run."
+    ),
     remedy="",
     subjects=lambda stack: (
         each for each in stack.containers if each.pod.owner.kind in ("Deployment", "StatefulSet") and not each.init

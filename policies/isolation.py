@@ -231,7 +231,8 @@ CONFINED = rule(
         "Without seccomp, AppArmor and SELinux as they come, or with kernel settings and volumes of other kinds, one "
         "fault of the kernel is enough to get out of the container."
     ),
-    remedy="set seccompProfile.type: RuntimeDefault, and leave the rest of these out",
+    remedy="set seccompProfile.type: RuntimeDefault, and leave out other options of seccomp, AppArmor and SELinux, "
+    "sysctls, and volumes of other kinds",
     subjects=lambda stack: stack.pods,
     check=_confined,
     admission=lambda _: of_pods(

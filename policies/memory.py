@@ -143,8 +143,8 @@ def _namespace_within(namespace: _Namespace, bounds: Bounds) -> Iterator[str]:
 NAMESPACE = rule(
     id="namespace-memory-limit",
     description=(
-        "With more memory asked for than the namespace's quota, pods stay away one day: the autoscaler's last ones, "
-        "or those that an update makes before it takes the old ones."
+        "When pods ask for more memory than the namespace's quota, some are not made: the last ones that the "
+        "autoscaler wants, or those that an update makes before it removes the old ones."
     ),
     remedy="lower limits or replicas, or have the quota raised (quota.memoryMib of the stack cluster)",
     subjects=_namespaces,

@@ -76,8 +76,8 @@ def _checkpoints(cluster: FlinkCluster, bounds: Bounds) -> Iterator[str]:
 CHECKPOINTS = rule(
     id="flink-checkpointing",
     description=(
-        "Each rescaling restarts the job from its last checkpoint. Without one it starts from nothing; with an old one "
-        "it does the work of all that time again."
+        "Each rescaling restarts the job from its last checkpoint. Without a checkpoint it starts from nothing. With "
+        "an old one it repeats all the work since then."
     ),
     remedy="set execution.checkpointing.interval (checkpointIntervalSeconds of a cluster)",
     subjects=_reactive,
@@ -113,7 +113,7 @@ def _restarts(cluster: FlinkCluster, _: Bounds) -> Iterator[str]:
 
 RESTARTS = rule(
     id="flink-restart-strategy",
-    description="Scaling down counts as a failure: a restart strategy that gives up ends the job after some of them.",
+    description="Scaling down counts as a failure. A restart strategy that gives up ends the job after a few failures.",
     remedy="set restart-strategy.type: exponential-delay, without a number of attempts",
     subjects=_reactive,
     check=_restarts,
@@ -221,7 +221,10 @@ def _not_fixed(workers: _Workers, _: Bounds) -> Iterator[str]:
 
 NOT_FIXED = rule(
     id="flink-replicas-not-fixed",
-    description="Each update puts the autoscaler's number back to the fixed one: a restart, and too small a job.",
+    description=(
+        "Each update sets the number of TaskManagers back from the autoscaler's to the fixed one. That restarts the "
+        "job, and may leave it too small."
+    ),
     remedy="leave spec.replicas out",
     subjects=_workers,
     check=_not_fixed,

@@ -37,7 +37,8 @@ class ClusterSettings(Section):
 
 
 class ImageSettings(Section):
-    """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar."""
+    """Container images. `registry` is where images of our own are pushed to: those built for a Flink cluster's jar, and
+    fluentd's."""
 
     registry: Registry | None = None
     """Registry that images of our own are pushed to, and pulled from by the cluster."""
@@ -55,8 +56,8 @@ class StorageSettings(Section):
     class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of all claims; by default the cluster's default class."""
     access_mode: Literal["ReadWriteOnce", "ReadWriteMany"] = "ReadWriteOnce"
-    """Access mode of the claims that several pods share, those of Flink clusters. On more than one node:
-    ReadWriteMany."""
+    """Access mode of the claims that several pods share: those of Flink clusters. Where their pods run on more than one
+    node, it must be ReadWriteMany."""
 
 
 class EnvironmentSettings(Section):
@@ -71,10 +72,12 @@ class EnvironmentSettings(Section):
     kubeconfig: SecretStr | None = None
     """The deployer's kubeconfig itself, instead of clusterStack: a secret."""
     data_protection: bool = True
-    """Refuse to delete claims, topics and Kafka's cluster id."""
+    """Let Pulumi refuse to delete claims, topics and Kafka's cluster id. `false` lifts that, and loses nothing by
+    itself."""
     allow_host_path: bool = False
-    """Say that the namespace admits directories of nodes: `hostPaths` of this environment in the stack cluster does it,
-    or Pod Security `privileged` and an admission policy of yours for all else that `restricted` would refuse."""
+    """Set it to `true` where the namespace admits directories of nodes (`stateDirectory.hostPath`). It does so where
+    the stack `cluster` lists `hostPaths` for this environment. A namespace of your own needs Pod Security `privileged`,
+    and an admission policy for all else that `restricted` would refuse."""
     images: ImageSettings = ImageSettings()
     storage: StorageSettings = StorageSettings()
     zookeeper: ZooKeeperSettings = ZooKeeperSettings()

@@ -18,9 +18,10 @@ _HEAD = f"""\
 # Settings
 
 Each setting of a stack file, `stacks/Pulumi.<stack>.yaml`. The models generate this page: change a model, then run
-`make generate`. A setting of the first level has the prefix `{PROJECT}:` in the file. The heading of each
-table is the path of its settings; `<name>` is a name of your choice. Memory and storage are in MiB, CPU is in cores,
-and a time is in the unit that its name ends with. The bounds of a list are those of each entry.
+`make generate`. All settings are below `config:` in the file, and those of the first level have the prefix
+`{PROJECT}:`. The heading of each table is the path of its settings; `<name>` is a name of your choice.
+A setting of the type *section* has a table of its own. Memory and storage are in MiB, CPU is in cores, and a time is in
+the unit that its name ends with. The bounds of a list are those of each entry.
 
 Some checks compare several settings with each other, such as the sizes of topics with the disks of the brokers. Their
 messages name the setting, its value, the bound and the remedy. [Examples](../examples/stacks/README.md) are stack files

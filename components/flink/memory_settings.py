@@ -38,9 +38,9 @@ class JobManagerMemorySettings(Section):
     jvm_overhead_fraction: _Fraction = JobManagerOptions.jvm_overhead_fraction
     """Memory of the JVM beside heap and classes, as a fraction of the process (jvm-overhead.fraction)."""
     jvm_overhead_min_mib: _Part = JobManagerOptions.jvm_overhead_min_mib
-    """The least of it, in MiB; not below Flink's own 192 (jvm-overhead.min)."""
+    """The least memory of the JVM beside heap and classes, in MiB; not below Flink's own 192 (jvm-overhead.min)."""
     jvm_overhead_max_mib: _Part = JobManagerOptions.jvm_overhead_max_mib
-    """The most of it, in MiB (jvm-overhead.max)."""
+    """The most memory of the JVM beside heap and classes, in MiB (jvm-overhead.max)."""
 
 
 class TaskManagerMemorySettings(JobManagerMemorySettings):
@@ -51,9 +51,9 @@ class TaskManagerMemorySettings(JobManagerMemorySettings):
     network_fraction: _Fraction = TaskManagerOptions.network_fraction
     """Network buffers as a fraction of total Flink memory (network.fraction)."""
     network_min_mib: _Some = TaskManagerOptions.network_min_mib
-    """The least of them, in MiB (network.min)."""
+    """The least memory for network buffers, in MiB (network.min)."""
     network_max_mib: _Some | None = TaskManagerOptions.network_max_mib
-    """The most of them, in MiB; by default there is no bound (network.max)."""
+    """The most memory for network buffers, in MiB; by default there is no bound (network.max)."""
     framework_heap_mib: _Some = TaskManagerOptions.framework_heap_mib
     """Heap of Flink itself, in MiB (framework.heap.size)."""
     framework_off_heap_mib: _Part = TaskManagerOptions.framework_off_heap_mib

@@ -70,8 +70,8 @@ def _flat(configuration: object) -> object:
 class StateDirectorySettings(Section):
     """The disk for a TaskManager's working state (RocksDB) and other temporary files.
 
-    With `hostPath`, each pod has a directory below that one of the node. With `class`, a volume is claimed for the
-    lifetime of the pod. With neither, it is an emptyDir.
+    With `hostPath`, each pod has a directory of its own below that directory of the node. With `class`, a volume is
+    claimed for the lifetime of the pod. With neither, the disk is an emptyDir.
     """
 
     size_mib: Storage = 4096
@@ -80,7 +80,7 @@ class StateDirectorySettings(Section):
     class_name: Annotated[ObjectName | None, Field(alias="class")] = None
     """StorageClass of a claim that comes and goes with the pod."""
     host_path: NodePath | None = None
-    """A directory of the node; where the namespace's Pod Security admits none, `allowHostPath` says what to do."""
+    """A directory of the node. It is refused unless `allowHostPath` is set, which says what the namespace needs."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -99,8 +99,9 @@ class FailureDetectionSettings(Section):
     """Time without an answer after which the JobManager gives a TaskManager up. It must be longer than a full
     garbage collection of the TaskManager's heap."""
     job_manager_timeout_millis: Annotated[int, Field(ge=200, le=3_600_000)] = 20_000
-    """Time without an answer after which a TaskManager gives the JobManager up and stops the job's tasks. It must be
-    longer than another JobManager takes to take over, so that the job keeps running meanwhile."""
+    """Time without an answer after which a TaskManager gives the JobManager up and stops the job's tasks. It should be
+    longer than another JobManager takes to take over. With leaders in ZooKeeper, tasks stop earlier if the leader died:
+    when its session has expired."""
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -165,19 +166,19 @@ class LagSettings(Section):
     or the Prometheus adapter do."""
 
     metric: Metric = "kafka_consumergroup_lag"
-    """Its name; the default is that of the common exporter of consumer groups."""
+    """Name of the metric; the default is the one of the usual exporter for consumer groups (kafka_exporter)."""
     labels: Annotated[Mapping[LabelName, Annotated[Text, LABEL_VALUE]], Field(min_length=1)]
     """Labels that select the metric's series, such as the job's consumer group and its input topic."""
     records_per_task_manager: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    """Number of waiting records for each TaskManager. Offsets are committed with checkpoints, so the records of one
-    checkpoint interval always count as waiting."""
+    """Number of waiting records for each TaskManager that the autoscaler aims at: with more, it adds TaskManagers.
+    Offsets are committed with checkpoints, so the records of one checkpoint interval always count as waiting."""
 
 
 class AutoscalingSettings(Section):
     """The thresholds at which TaskManagers are added and removed."""
 
     cpu_percent: Annotated[int, Field(ge=1, le=100000)] = 80
-    """Mean CPU use of a TaskManager that is aimed at, in percent of its CPU request."""
+    """Mean CPU use of the TaskManagers that the autoscaler aims at, in percent of their CPU request."""
     lag: LagSettings | None = None
 
 
@@ -220,16 +221,17 @@ class FlinkClusterSettings(Section):
     failure_detection: FailureDetectionSettings = FailureDetectionSettings()
     pod: PodSettings = PodSettings()
     restore_from: Annotated[Snapshot, AfterValidator(_uri)] | None = None
-    """State to start from instead of the newest, once: the URI of a savepoint or retained checkpoint, such as
-    file:///flink-data/savepoints/savepoint-1, or `nothing`. After that the job continues from its own newest state,
-    whether this setting stays or not. To ask for the same again, add # and any text, such as nothing#2."""
+    """State to start from once, instead of the newest: the URI of a savepoint or retained checkpoint, such as
+    file:///flink-data/savepoints/savepoint-1a2b3c-4d5e6f, or `nothing` to start without state. After that the job
+    continues from its own newest state, whether this setting stays or not. To ask for the same again, add # and any
+    text, such as nothing#2."""
     high_availability: Literal["zookeeper", "kubernetes"] = "zookeeper"
     """Service in which JobManagers elect their leader. `kubernetes` needs an account that the stack `cluster` makes
     (kubernetesHighAvailability)."""
     storage_mib: Storage = 10240
     """Claim for checkpoints and high-availability files, in MiB."""
     s3: S3Settings | None = None
-    """Instead of the claim."""
+    """Storage of checkpoints, savepoints and high-availability files in S3 instead of the claim (`storageMib`)."""
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Time between two checkpoints."""
     debug: DebugSettings = DebugSettings()

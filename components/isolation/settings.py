@@ -134,10 +134,11 @@ class NamespaceSettings(Section):
     """PriorityClasses that pods may name. A pod of a higher class takes the place of pods of any environment, so by
     default there are none. If the cluster has a default class, which a pod gets that names none, list it."""
     host_paths: tuple[NodePath, ...] = ()
-    """Directories of nodes below which pods may mount. Pod Security admits none but with all else that is dangerous
-    (`privileged`): the namespace gets that, and the rules for isolation of docs/policies.md refuse the rest."""
+    """Directories of nodes; pods may mount them and what is below. The only level of Pod Security that admits any is
+    `privileged`, which admits all else that is dangerous, too. So the namespace gets that level, and the rules for
+    isolation of docs/policies.md refuse the rest."""
     data_protection: bool = True
-    """Refuse to delete the namespace, and with it all that is in it, or what isolates it."""
+    """Let Pulumi refuse to delete the namespace (and with it all that is in it), or what isolates it."""
     kubernetes_high_availability: bool = False
-    """Make an account for Flink clusters that elect their leader in Kubernetes (highAvailability: kubernetes). Its pods
-    may write to all ConfigMaps of the namespace."""
+    """Make a service account for Flink clusters that elect their leader in Kubernetes (highAvailability: kubernetes).
+    Pods of such clusters may write to all ConfigMaps of the namespace."""

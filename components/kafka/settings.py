@@ -27,7 +27,7 @@ class TopicSettings(Section):
     """A Kafka topic."""
 
     partitions: Annotated[int, Field(ge=1, le=10000)]
-    """Can grow, never shrink."""
+    """Number of partitions. It can grow, but never shrink."""
     replicas: Annotated[int, Field(ge=1, le=32767)]
     """Brokers that hold a copy."""
     retention_millis: Annotated[int, Field(ge=-1, le=2**63 - 1)] = 7 * 24 * 3600 * 1000
@@ -70,7 +70,8 @@ class KafkaSettings(Section):
     """The Kafka cluster and its topics."""
 
     brokers: Brokers = 3
-    """One or two brokers have one controller, three or more have three; brokers cannot move between the two later."""
+    """Number of brokers. One or two brokers have one controller, three or more have three. A cluster with data cannot
+    change from the one to the other."""
     memory_mib: Annotated[int, Field(ge=512, le=1048576)] = 2048
     """Memory limit of a broker, in MiB; half of it is heap, most of the rest page cache."""
     cpu: Cores = 0.5
@@ -78,7 +79,8 @@ class KafkaSettings(Section):
     storage_mib: Storage = 20480
     """Claim of a broker, in MiB."""
     admin_port: Annotated[int, Field(ge=1024, le=_HIGHEST_PORT)] = 19092
-    """Broker n is administered at 127.0.0.1:<adminPort + n> inside its pod, and at the end of a port-forward."""
+    """First of the ports by which the program administers brokers. Broker n listens at 127.0.0.1:<adminPort + n> in its
+    pod, and a port-forward opens the same port on the machine that runs Pulumi, where it must be free."""
     topics: Mapping[TopicName, TopicSettings] = {}
     """Topics by name."""
     new_disks: tuple[Annotated[int, Field(ge=0, le=98)], ...] = ()

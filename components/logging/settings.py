@@ -93,7 +93,7 @@ class LoggingSettings(Section):
     cpu: Cores = 0.02
     """CPU request of a sidecar, in cores."""
     cpu_limit: Cores = 0.5
-    """CPU limit of a sidecar, in cores: what it may take from the job when logs come fast."""
+    """CPU limit of a sidecar, in cores. It takes CPU from the job only where the node has none left."""
     buffer_mib: Annotated[int, Field(ge=8, le=65536)] = 64
     """The most that may wait on disk for each destination while it cannot be reached, in MiB."""
     flush_seconds: Annotated[int, Field(ge=1, le=300)] = 10

@@ -21,7 +21,7 @@ class ZooKeeperSettings(Section):
     """The ZooKeeper ensemble, in which Flink's JobManagers elect their leader."""
 
     members: Annotated[int, Field(ge=1, le=7), AfterValidator(_odd)] = 3
-    """Odd: an even number survives no more failures than the odd one below it."""
+    """Number of members. It must be odd: an even number survives no more failures than the odd one below it."""
     memory_mib: Annotated[int, Field(ge=192, le=65536)] = 512
     """Memory limit of a member, in MiB; half of it is heap."""
     cpu: Cores = 0.1

@@ -21,15 +21,15 @@ class KafkaDestination(Destination):
     topic: TopicName = "logs"
     """Topic that events are written to."""
     bootstrap_servers: Hosts | None = None
-    """`host:port[,host:port...]` of another Kafka, where the topic is there already; by default the stack's own, where
-    it is made."""
+    """`host:port[,host:port...]` of another Kafka, in which the topic must exist. By default it is the stack's own
+    Kafka, in which the stack makes the topic."""
     partitions: Annotated[int, Field(ge=1, le=10000)] = 4
     """Number of partitions of the topic in the stack's own Kafka."""
     retention_millis: Annotated[int, Field(ge=60_000)] = 3 * 24 * 3600 * 1000
     """Time for which the stack's own Kafka keeps events."""
     retention_mib: Annotated[int, Field(ge=16)] = 512
-    """The most that it keeps of them, all partitions of one replica together, in MiB, so that logs cannot fill its
-    disks."""
+    """The most that the stack's own Kafka keeps of the events, in MiB, so that logs cannot fill its disks. The bound is
+    for one copy of the topic, all partitions together."""
     tls: bool = False
     """Encrypt the connection to the brokers."""
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
