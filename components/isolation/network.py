@@ -94,7 +94,7 @@ FLOWS = (
         component="jobmanager",
         ports=JOB_MANAGER,
         sources=("flink",),
-        why="TaskManagers register and fetch jars; who reaches the REST API can stop a job",
+        why="TaskManagers register and fetch jars; who reaches the REST API reads all about a job",
     ),
     Flow(
         name="task-managers",
