@@ -130,19 +130,15 @@ def restrain(environment: str, children: Children, after: pulumi.Resource) -> li
             },
             opts=children.options(depends_on=[after]),
         )
-        here: k8s.admissionregistration.v1.MatchResourcesArgsDict = {
-            "namespace_selector": {"match_labels": {_NAMESPACE: environment}}
+        spec: k8s.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpecArgsDict = {
+            "policy_name": name,
+            "validation_actions": ["Deny"],
         }
+        if not each.everywhere:
+            spec["match_resources"] = {"namespace_selector": {"match_labels": {_NAMESPACE: environment}}}
         made.append(
             k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-                name,
-                metadata=metadata,
-                spec={
-                    "policy_name": name,
-                    "validation_actions": ["Deny"],
-                    **({} if each.everywhere else {"match_resources": here}),
-                },
-                opts=children.options(depends_on=[policy]),
+                name, metadata=metadata, spec=spec, opts=children.options(depends_on=[policy])
             )
         )
     return made
