@@ -56,7 +56,7 @@ roles, quotas or network policies, and none outside of its namespace. Two admiss
 - **`dry-run-only`**: each request of the account `previewer` that would create, change or delete something is refused,
   unless it is a dry run. So no group can have this role: the policy knows the account by its name.
 - **`restart-only`**: whoever may patch a workload, and may not create one, may only restart it (`kubectl rollout
-  restart`). Otherwise a developer could put a program of his own into a pod, which then has the pod's Secrets.
+  restart`). Otherwise developers could put a program of their own into a pod, which then has the pod's Secrets.
 
 A test compares the table with what the API server answers, for each role, resource and verb, in the role's own
 namespace, in another one, in `kube-system` and outside of namespaces. A right that the table does not name fails it.

@@ -60,7 +60,7 @@ _FORWARD = (Rule("", ("pods/portforward",), _CONNECT),)
 _VIEW = (*_managed(_READ), *_MADE, Rule("metrics.k8s.io", ("pods",), ("get", "list")))
 _DEVELOP = (
     *_VIEW,
-    # A restart is a patch. What else a patch could change is refused by the admission policy in accounts.py.
+    # A restart is a patch. What else a patch could change is refused by the admission policy in restraints.py.
     Rule("apps", ("deployments", "statefulsets"), ("patch",)),
     Rule("", ("pods",), ("delete",)),
     *_FORWARD,

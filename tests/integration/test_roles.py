@@ -145,10 +145,10 @@ def server(node: Layout) -> Server:
 
 
 @pytest.fixture(scope="module")
-def role(target: Target, work: Workspace) -> Generator[dict[str, Kube]]:
+def role(target: Target, work: Workspace) -> dict[str, Kube]:
     """kubectl with the kubeconfig of each role of `dev`, in the namespace of its context."""
     files = {role: access.role_kubeconfig(target, "dev", role, 1) for role in ROLES}
-    yield {role: Kube(bin=work.bin, kubeconfig=file, namespace="dev") for role, file in files.items()}
+    return {role: Kube(bin=work.bin, kubeconfig=file, namespace="dev") for role, file in files.items()}
 
 
 @pytest.fixture
