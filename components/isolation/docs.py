@@ -63,8 +63,8 @@ namespace, in another one, in `kube-system` and outside of namespaces. A right t
 
 - **Port-forward** reaches every port of a pod. Flink's REST API can stop a job, and Kafka's `admin` listener can change
   topics, for a previewer and a developer as well.
-- **Exec** has the rights and the Secrets of the pod, and so have the deployer's pods. Admission policies keep the
-  deployer's own account out of pods ([policies.md](policies.md)).
+- **Exec** has the rights and the Secrets of the pod, and so have the deployer's pods. The rule `pod-not-deployer`
+  keeps the accounts of the roles out of pods ([policies.md](policies.md)).
 - **Scale** changes a number that Pulumi or an autoscaler sets again.
 
 [environments.md](environments.md) says how people get a role.
