@@ -109,14 +109,14 @@ def restrain(environment: str, children: Children, after: pulumi.Resource) -> li
     """Create the policies of an environment; return what must be there before its roles are bound."""
     made: list[pulumi.Resource] = []
     for each in restraints(environment):
-        name = f"{each.id}-{environment}.{PROJECT}"
+        name, resource = f"{each.id}-{environment}.{PROJECT}", f"{environment}-{each.id}"
         metadata: k8s.meta.v1.ObjectMetaArgsDict = {
             "name": name,
             "labels": dict(children.labels),
             "annotations": FIELD_MANAGER,
         }
         policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
-            name,
+            resource,
             metadata=metadata,
             spec={
                 # What cannot be judged, because an expression fails, is not admitted.
@@ -138,7 +138,7 @@ def restrain(environment: str, children: Children, after: pulumi.Resource) -> li
             spec["match_resources"] = {"namespace_selector": {"match_labels": {_NAMESPACE: environment}}}
         made.append(
             k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-                name, metadata=metadata, spec=spec, opts=children.options(depends_on=[policy])
+                resource, metadata=metadata, spec=spec, opts=children.options(depends_on=[policy])
             )
         )
     return made

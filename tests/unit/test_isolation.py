@@ -283,7 +283,7 @@ def test_groups_that_would_be_too_wide_are_refused(groups: dict[str, list[str]],
 def test_the_limits_of_roles_are_there_before_the_roles_are_bound(dev: Recording) -> None:
     names = {f"{each}-dev.streaming-platform" for each in ("dry-run-only", "restart-only")}
     made = dev.all("ValidatingAdmissionPolicyBinding")
-    assert {each.name for each in made} == names
+    assert {each.inputs["metadata"]["name"] for each in made} == names
     assert all(each.inputs["spec"]["validationActions"] == ["Deny"] for each in made)
     for role in ROLES:
         assert {each.urn for each in made} <= set(dev.one("RoleBinding", role).depends_on)
