@@ -13,6 +13,8 @@ CONTEXT ?=
 STACK ?= dev
 # Each file of a stack makes it known.
 STACKS := $(patsubst stacks/Pulumi.%.yaml,%,$(sort $(wildcard stacks/Pulumi.*.yaml)))
+ROLE ?=
+HOURS ?= 8
 LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
@@ -25,6 +27,7 @@ help: ## this list
 	@echo "  CONTEXT=<kube context>  a cluster that exists, instead of a local node"
 	@echo "  NAME=<name>             which local cluster (default: local)"
 	@echo "  STACK=<stack>           one of: $(STACKS) (default: dev)"
+	@echo "  ROLE=<role>             of an environment, for make kubeconfig; STACK=all: in all environments; HOURS=8"
 	@echo "  BENCH_ARGS=<arguments>  for make bench-...; --help lists them"
 
 up: machine .venv ## bring the platform up (tools, local Kubernetes, stacks `cluster` and `dev`) and prove that it works
@@ -57,8 +60,8 @@ images: .venv ## pull or build the platform's container images
 checksums: .venv ## record the checksums of downloads in local/checksums.json, where their publishers can be reached
 	@$(CLI) checksums
 
-kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer
-	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)"
+kubeconfig: .venv ## print the export line for kubectl: STACK=cluster for the administrator, else the stack's deployer, or ROLE=...
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" kubeconfig "$(STACK)" --role "$(ROLE)" --hours "$(HOURS)"
 
 env: .venv ## print the export lines for using pulumi and kubectl by hand: eval "$$(make -s env)"
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" env

@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
@@ -13,6 +14,9 @@ from components.secrets.mask import masked
 from console.progress import LocalError, Terminated, say
 from policies.pack import PolicyConfigError
 from stacks.settings import SettingsError
+
+if TYPE_CHECKING:
+    from cli.platform import Target
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,8 +34,12 @@ def _parser() -> argparse.ArgumentParser:
         "env": "print the export lines for pulumi and kubectl",
     }.items():
         commands.add_parser(name, help=text)
-    for name in ("preview", "destroy", "refresh", "kubeconfig"):
+    for name in ("preview", "destroy", "refresh"):
         commands.add_parser(name, help=f"{name} of a stack").add_argument("stack")
+    access = commands.add_parser("kubeconfig", help="kubeconfig of a stack")
+    access.add_argument("stack", help="a stack; with --role also: all")
+    access.add_argument("--role", default="", help="a role of the environment; empty: the stack's deployer")
+    access.add_argument("--hours", type=int, default=8, help="how long a role's token is valid")
     commands.add_parser("down", help="stop the local cluster").add_argument("--data", choices=["keep", "delete"])
     commands.add_parser("test", help="run the tests").add_argument("level", nargs="?", default="")
     return parser
@@ -65,12 +73,21 @@ def _run(arguments: argparse.Namespace) -> int:
                 raise LocalError("CONTEXT goes with make destroy STACK=...: make down is for the local cluster only")
             platform.down(target, arguments.data)
         case "kubeconfig":
-            say(f"export KUBECONFIG={shlex.quote(str(platform.deployer_kubeconfig(target, arguments.stack)))}")
+            say(f"export KUBECONFIG={shlex.quote(str(_kubeconfig(target, arguments)))}")
         case "env":
             say("\n".join(platform.export_lines(target)))
         case _:
             return testing.run_tests(target, arguments.level)
     return 0
+
+
+def _kubeconfig(target: "Target", arguments: argparse.Namespace) -> Path:
+    """The file that the command `kubeconfig` names."""
+    from cli import access, platform
+
+    if arguments.role:
+        return access.role_kubeconfig(target, arguments.stack, arguments.role, arguments.hours)
+    return platform.deployer_kubeconfig(target, arguments.stack)
 
 
 def _prepare(command: str) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.isolation.roles import ROLES
 from components.isolation.settings import LimitSettings
-from components.names import DEPLOYER, DEPLOYER_TOKEN
+from components.names import DEPLOYER_TOKEN
 from policies.admission import CONTAINERS, SPEC, WORKLOADS, of_containers, values
 from policies.admission import listed as cel_list
 from policies.resources import MIB, Container, KubeObject, Pod, quantity
@@ -103,8 +104,8 @@ def _secrets(of: Mapping[str, Any] | Container) -> Iterator[str]:
 
 def _deployer(pod: Pod, _: Bounds) -> Iterator[str]:
     def account(key: str) -> Iterator[str]:
-        if field(pod.spec, key) == DEPLOYER:
-            yield f"{key} is {DEPLOYER}"
+        if (name := field(pod.spec, key)) in ROLES:
+            yield f"{key} is {name}"
 
     def volume(each: Any) -> Iterator[str]:
         if DEPLOYER_TOKEN in _secrets(mapping(each)):
@@ -126,14 +127,14 @@ def _is(path: str, value: str) -> str:
     return " && ".join((*there, f"{path} == '{value}'"))
 
 
-_SPEC, _ALL = "variables.spec", "variables.containers"
+_SPEC, _ALL, _ROLES = "variables.spec", "variables.containers", cel_list(tuple(ROLES))
 ACCOUNT = rule(
     id="pod-not-deployer",
     description=(
-        "A pod with the deployer's token may do what the deployer may, for whoever reaches that pod, and goes on after "
-        "the token of the team has been changed."
+        "A pod with the deployer's token, or with that of another role, may do what the role may, for whoever reaches "
+        "that pod, and goes on after the token of the team has been changed."
     ),
-    remedy="use an account of its own for the pod, without the deployer's rights",
+    remedy="use an account of its own for the pod, without the rights of a role",
     subjects=lambda stack: stack.pods,
     check=_deployer,
     admission=lambda _: Validation(
@@ -141,9 +142,13 @@ ACCOUNT = rule(
         variables={**CONTAINERS},
         places=values(
             (
-                f"(has({_SPEC}.serviceAccountName) && {_SPEC}.serviceAccountName == '{DEPLOYER}') || "
-                f"(has({_SPEC}.serviceAccount) && {_SPEC}.serviceAccount == '{DEPLOYER}')",
-                f"'serviceAccountName is {DEPLOYER}'",
+                f"has({_SPEC}.serviceAccountName) && {_SPEC}.serviceAccountName in {_ROLES}",
+                f"'serviceAccountName is ' + {_SPEC}.serviceAccountName",
+            ),
+            (
+                f"!(has({_SPEC}.serviceAccountName) && {_SPEC}.serviceAccountName in {_ROLES}) && "
+                f"has({_SPEC}.serviceAccount) && {_SPEC}.serviceAccount in {_ROLES}",
+                f"'serviceAccountName is ' + {_SPEC}.serviceAccount",
             ),
         )
         + f" + (has({_SPEC}.volumes) ? {_SPEC}.volumes.filter(v, ({_is('v.secret.secretName', DEPLOYER_TOKEN)}) || "
@@ -152,7 +157,7 @@ ACCOUNT = rule(
         f"(has(c.env) && c.env.exists(e, {_is('e.valueFrom.secretKeyRef.name', DEPLOYER_TOKEN)})) || "
         f"(has(c.envFrom) && c.envFrom.exists(e, {_is('e.secretRef.name', DEPLOYER_TOKEN)})))"
         ".map(c, 'container ' + c.name)",
-        text=f"the account {DEPLOYER} and its Secret {DEPLOYER_TOKEN} are not for pods",
+        text=f"the accounts {listed(tuple(ROLES))} and the Secret {DEPLOYER_TOKEN} are not for pods",
         every_pod=True,
     ),
 )

@@ -1,6 +1,9 @@
 """The page of what keeps environments apart, docs/isolation.md: python -m components.isolation.docs prints it."""
 
 from components.isolation.network import FLOWS
+from components.isolation.roles import ROLES, rights
+
+_VERBS = ("get", "list", "watch", "create", "patch", "delete")
 
 _HEAD = """\
 # What keeps environments apart
@@ -17,8 +20,8 @@ streaming-platform:environments:
 ```
 
 `dev`, `test` and `ops` are namespaces of one Kubernetes cluster. The stack `cluster` makes each of them with an account
-for its deployer, a quota, default limits, network policies and admission policies. `make generate` writes this page
-from the list that the network policies are made of.
+for each role, a quota, default limits, network policies and admission policies. `make generate` writes this page from
+the lists that the network policies and the roles are made of.
 
 ## On the network
 
@@ -42,6 +45,30 @@ and from another environment, and sees that what the table does not name gets no
 Labels decide who may connect. Whoever may create pods in an environment may label one as Flink's, and reach what Flink
 reaches there. The boundary is the environment, not the pod.
 
+## Roles
+
+"""
+
+_ROLES_TAIL = """
+`*` where the environment has `developerExec`. A role has no other rights: not to Secrets, not to tokens of accounts,
+roles, quotas or network policies, and none outside of its namespace. Two admission policies take away more:
+
+- **`dry-run-only`**: each request of the account `previewer` that would create, change or delete something is refused,
+  unless it is a dry run. So no group can have this role: the policy knows the account by its name.
+- **`restart-only`**: whoever may patch a workload, and may not create one, may only restart it (`kubectl rollout
+  restart`). Otherwise developers could put a program of their own into a pod, which then has the pod's Secrets.
+
+A test compares the table with what the API server answers, for each role, resource and verb, in the role's own
+namespace, in another one, in `kube-system` and outside of namespaces. A right that the table does not name fails it.
+
+- **Port-forward** reaches every port of a pod. Flink's REST API can stop a job, and Kafka's `admin` listener can change
+  topics, for a previewer and a developer as well.
+- **Exec** has the rights and the Secrets of the pod, and so have the deployer's pods. The rule `pod-not-deployer`
+  keeps the accounts of the roles out of pods ([policies.md](policies.md)).
+- **Scale** changes a number that Pulumi or an autoscaler sets again.
+
+[environments.md](environments.md) says how people get a role.
+
 ## What is not kept apart
 
 - **The node's kernel and disks.** Pods of all environments share them. A hole in the kernel opens all.
@@ -61,7 +88,25 @@ def text() -> str:
         part = f"{flow.part}, {flow.component}" if flow.component else flow.part
         ports = ", ".join(f"{port} ({name})" for name, port in flow.ports.items())
         rows.append(f"| {part} | {ports} | {', '.join(flow.sources) or 'any pod of the environment'} | {flow.why} |")
-    return _HEAD + "\n".join(rows) + "\n" + _TAIL
+    return "".join((_HEAD, "\n".join(rows), "\n", _TAIL, _roles(), _ROLES_TAIL))
+
+
+def _roles() -> str:
+    """The roles, and the table of their rights."""
+    always = {role: rights(each.granted(developer_exec=False)) for role, each in ROLES.items()}
+    most = {role: rights(each.granted(developer_exec=True)) for role, each in ROLES.items()}
+    resources = {key: None for each in most.values() for key in each}
+    rows = ["| role | what for |", "|---|---|", *(f"| `{role}` | {each.why} |" for role, each in ROLES.items()), ""]
+    rows += [f"| resource | {' | '.join(ROLES)} |", f"|---|{'---|' * len(ROLES)}"]
+    for key in sorted(resources):
+        cells: list[str] = []
+        for role in ROLES:
+            verbs = sorted(most[role].get(key, ()), key=_VERBS.index)
+            sometimes = "" if key in always[role] or not verbs else " *"
+            cells.append((", ".join(verbs) or "-") + sometimes)
+        group, resource = key
+        rows.append(f"| {resource}{f' ({group})' if group else ''} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

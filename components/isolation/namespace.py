@@ -10,38 +10,16 @@ import yaml
 
 from components.base import FIELD_MANAGER, Children, labels
 from components.isolation.network import CLOSED, api_server, policies
+from components.isolation.restraints import restrain
+from components.isolation.roles import ROLES, Rule
 from components.isolation.settings import NamespaceSettings, Peer
 from components.names import DEPLOYER, DEPLOYER_TOKEN, LEADER_ACCOUNT, PROJECT, check_name
 from components.quantities import cores, mib, thousands
 
 _VERSION = "1"  # of what isolates a namespace: images, which others take their version from, there are none
-
-_READ = ["get", "list", "watch"]
-_WRITE = [*_READ, "create", "patch", "delete"]  # server-side apply is a patch, and a create where there was nothing
-_CONNECT = ["get", "create"]  # a web socket is opened with GET, the older SPDY with POST
-
-# What an environment stack needs, and nothing else: neither secrets, nor roles, nor anything outside the namespace. The
-# quota counts what it may create.
-_DEPLOYER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
-    {
-        "api_groups": [""],
-        "resources": ["configmaps", "persistentvolumeclaims", "serviceaccounts", "services"],
-        "verbs": _WRITE,
-    },
-    {"api_groups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": _WRITE},
-    {"api_groups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": _WRITE},
-    {"api_groups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": _WRITE},
-    # Pulumi waits for workloads by watching what they own, and shows the events of what does not come up.
-    {"api_groups": [""], "resources": ["events", "pods"], "verbs": _READ},
-    {"api_groups": ["apps"], "resources": ["replicasets"], "verbs": _READ},
-    {"api_groups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    # Topics are managed through a port-forward to the brokers; people look into pods.
-    {"api_groups": [""], "resources": ["pods/exec", "pods/portforward"], "verbs": _CONNECT},
-)
+_RBAC = "rbac.authorization.k8s.io"
 # Flink replaces the ConfigMaps that it leads by (update), and watches those that others lead by.
-_LEADER_RULES: tuple[k8s.rbac.v1.PolicyRuleArgsDict, ...] = (
-    {"api_groups": [""], "resources": ["configmaps"], "verbs": [*_WRITE, "update"]},
-)
+_LEADER_RULES = (Rule("", ("configmaps",), ("get", "list", "watch", "create", "patch", "delete", "update")),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +33,8 @@ class IsolatedNamespaceArgs:
 class IsolatedNamespace(pulumi.ComponentResource):
     """A namespace with Pod Security `restricted`, quota, default limits, and no traffic but its own.
 
-    Its deployer is a service account that may do in it what an environment stack does, and nothing elsewhere. Raises
-    ValueError for a name that is no DNS label.
+    Each role is a service account that may do something in it, and nothing elsewhere; its deployer may do what an
+    environment stack does. Raises ValueError for a name that is no DNS label.
     """
 
     namespace: str
@@ -87,10 +65,12 @@ class IsolatedNamespace(pulumi.ComponentResource):
         first = self._leader(name, children, namespace) if args.settings.kubernetes_high_availability else []
         self._network(name, args, children, namespace)
         self.namespace = name
-        token = self._deployer(name, children, namespace)
+        roles = self._roles(name, args.settings, children, namespace)
+        token = self._token(name, children, roles[DEPLOYER])
         self.kubeconfig = pulumi.Output.secret(token.data.apply(lambda data: kubeconfig(name, args.server, data)))
         # A new quota refuses objects of the kinds that it counts until they have been counted.
-        self._limit(name, args.settings, children, [namespace, *first, token])
+        others = [made for role, both in roles.items() if role != DEPLOYER for made in both]
+        self._limit(name, args.settings, children, [namespace, *first, token, *others])
         self.register_outputs({"namespace": self.namespace, "kubeconfig": self.kubeconfig})
 
     @staticmethod
@@ -166,9 +146,27 @@ class IsolatedNamespace(pulumi.ComponentResource):
         return IsolatedNamespace._account(name, LEADER_ACCOUNT, _LEADER_RULES, children, namespace)
 
     @staticmethod
-    def _deployer(name: str, children: Children, namespace: k8s.core.v1.Namespace) -> k8s.core.v1.Secret:
-        """The deployer's account, with all that it may do, and the Secret with its token."""
-        needs = IsolatedNamespace._account(name, DEPLOYER, _DEPLOYER_RULES, children, namespace)
+    def _roles(
+        name: str, settings: NamespaceSettings, children: Children, namespace: k8s.core.v1.Namespace
+    ) -> Mapping[str, list[pulumi.Resource]]:
+        """The account and the binding of each role."""
+        held = restrain(name, children, namespace)
+        made: dict[str, list[pulumi.Resource]] = {}
+        for role, each in ROLES.items():
+            made[role] = IsolatedNamespace._account(
+                name,
+                role,
+                each.granted(developer_exec=settings.developer_exec),
+                children,
+                namespace,
+                groups=[group for bound, groups in settings.groups.items() if bound == role for group in groups],
+                after=held,
+            )
+        return made
+
+    @staticmethod
+    def _token(name: str, children: Children, needs: Sequence[pulumi.Resource]) -> k8s.core.v1.Secret:
+        """The Secret with the deployer's token."""
         # Kubernetes fills it in; it would delete it at once if the account were not there.
         return k8s.core.v1.Secret(
             f"{name}-{DEPLOYER_TOKEN}",
@@ -181,11 +179,14 @@ class IsolatedNamespace(pulumi.ComponentResource):
     def _account(
         name: str,
         account_name: str,
-        rules: Sequence[k8s.rbac.v1.PolicyRuleArgsDict],
+        rules: Sequence[Rule],
         children: Children,
         namespace: k8s.core.v1.Namespace,
+        *,
+        groups: Sequence[str] = (),
+        after: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
-        """An account that may do something in the namespace."""
+        """An account that may do something in the namespace, and groups of people that may do the same."""
         account = k8s.core.v1.ServiceAccount(
             f"{name}-{account_name}",
             metadata=children.metadata(account_name),
@@ -195,15 +196,21 @@ class IsolatedNamespace(pulumi.ComponentResource):
         role = k8s.rbac.v1.Role(
             f"{name}-{account_name}",
             metadata=children.metadata(account_name),
-            rules=list(rules),
+            rules=[
+                {"api_groups": [rule.group], "resources": list(rule.resources), "verbs": list(rule.verbs)}
+                for rule in rules
+            ],
             opts=children.options(depends_on=[namespace]),
         )
         binding = k8s.rbac.v1.RoleBinding(
             f"{name}-{account_name}",
             metadata=children.metadata(account_name),
-            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": account_name},
-            subjects=[{"kind": "ServiceAccount", "name": account_name, "namespace": name}],
-            opts=children.options(depends_on=[account, role]),
+            role_ref={"api_group": _RBAC, "kind": "Role", "name": account_name},
+            subjects=[
+                {"kind": "ServiceAccount", "name": account_name, "namespace": name},
+                *({"api_group": _RBAC, "kind": "Group", "name": group} for group in groups),
+            ],
+            opts=children.options(depends_on=[account, role, *after]),
         )
         return [account, binding]
 

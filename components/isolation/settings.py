@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from components.exact import Cidr, NodePath, ObjectName
+from components.exact import Cidr, Exact, NodePath, ObjectName
 from components.names import check_name
 from components.settings import Cores, Memory, Namespace, Port, Section, SectionError, Storage
 
@@ -27,6 +27,15 @@ _VERSIONS = 12
 
 Count = Annotated[int, Field(ge=1, le=10000)]
 Disk = Annotated[int, Field(ge=16, le=64 * 1024 * 1024)]
+Group = Annotated[
+    str,
+    Exact(
+        r"(?!system:)[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*",
+        "a group of your identity provider (streaming-developers; those with system: are Kubernetes' own)",
+    ),
+]
+# Not `previewer`: the policy that holds it to dry runs knows it by the name of its account.
+GroupRole = Literal["viewer", "developer", "operator", "deployer"]
 PriorityClass = Annotated[ObjectName, AfterValidator(_own_class)]
 
 
@@ -57,7 +66,7 @@ class QuotaSettings(Section):
     """Number of Services."""
     service_accounts: Count = 50
     """Number of accounts. Each part of an environment has one; Kubernetes makes one in each namespace, and the stack
-    `cluster` up to two."""
+    `cluster` up to six."""
     deployments: Count = 30
     """Number of Deployments. A Flink cluster has two."""
     stateful_sets: Count = 10
@@ -181,3 +190,9 @@ class NamespaceSettings(Section):
     kubernetes_high_availability: bool = False
     """Make a service account for Flink clusters that elect their leader in Kubernetes (highAvailability: kubernetes).
     Pods of such clusters may write to all ConfigMaps of the namespace."""
+    developer_exec: bool = False
+    """Let the role `developer` run programs in pods (kubectl exec). A program in a pod has the pod's Secrets, its
+    volumes and its rights."""
+    groups: Mapping[GroupRole, Annotated[tuple[Group, ...], Field(min_length=1)]] = {}
+    """Groups of your identity provider (OIDC) that have a role, by role: viewer, developer, operator or deployer.
+    docs/isolation.md says what each role may do."""

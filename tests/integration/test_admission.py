@@ -17,6 +17,7 @@ from policies.engine import plain
 from policies.pack import RULES, configuration
 from policies.rules import Level, Rule
 from stacks.settings import merge
+from tests.integration.tls import tls
 from tests.policy.examples import ADMITTED, BAD, Bad, Document, changed, good
 from tests.policy.recorded import recorded
 from tests.unit import building
@@ -72,9 +73,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(node: Layout) -> Server:
-    context = ssl.create_default_context(cafile=str(node.keys / "ca.crt"))
-    context.load_cert_chain(node.keys / "admin.crt", node.keys / "admin.key")
-    return Server(node.server, context)
+    return Server(node.server, tls(node))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from cli import platform, prove, pulumi
 from cli.kube import Kube
 from cli.platform import Target
 from cli.pulumi import Workspace
+from components.isolation.roles import ROLES
 from console.progress import LocalError, descendants
 from local.node import lifecycle
 from local.node.config import Layout
@@ -86,7 +87,8 @@ def test_an_interrupted_update_can_be_run_again(
 def test_destroying_leaves_nothing_and_is_refused_for_protected_data(work: Workspace, admin: Kube) -> None:
     left = dataclasses.replace(admin, namespace="dev").items(KINDS)
     names = {f"{item['kind'].lower()}/{item['metadata']['name']}" for item in left}
-    of_cluster = {"secret/deployer-token", "serviceaccount/deployer", "serviceaccount/flink-leader"}
+    accounts = {f"serviceaccount/{name}" for name in (*ROLES, "flink-leader")}
+    of_cluster = {"secret/deployer-token", *accounts}
     assert names - of_cluster == ITS_OWN
     with pytest.raises(LocalError, match="protected"):
         work.capture("destroy", "cluster", "--yes")

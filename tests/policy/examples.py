@@ -219,6 +219,7 @@ BAD: tuple[Bad, ...] = (
     Bad("priority-allowed", ZK, "spec/template/spec/priorityClassName", "of-another-environment"),
     Bad("pod-not-deployer", "Pod/shell", "spec/serviceAccountName", "deployer"),
     Bad("pod-not-deployer", "CronJob/cleanup", f"{CRON}/serviceAccount", "deployer"),
+    Bad("pod-not-deployer", "Pod/shell", "spec/serviceAccountName", "operator"),
     Bad("pod-not-deployer", *SHELL_ENV, [{"name": "KEY", "valueFrom": {"secretKeyRef": TOKEN | {"key": "token"}}}]),
     Bad("pod-not-deployer", "Job/load", f"{MAIN}/envFrom", [{"secretRef": TOKEN}]),
     Bad("pod-not-deployer", "Job/load", VOLUMES, [{"name": "s", "secret": {"secretName": "deployer-token"}}]),

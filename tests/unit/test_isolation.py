@@ -1,10 +1,13 @@
 import base64
+import json
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from components.isolation.namespace import kubeconfig
-from components.isolation.settings import QuotaSettings
+from components.isolation.roles import ROLES
+from components.isolation.settings import NamespaceSettings, QuotaSettings
 from tests.unit import building
 from tests.unit.recording import Recording
 
@@ -15,10 +18,10 @@ def dev() -> Recording:
     return building.namespace()
 
 
-def rights(recording: Recording) -> set[tuple[str, str, str]]:
+def rights(recording: Recording, role: str = "deployer") -> set[tuple[str, str, str]]:
     return {
         (group, resource, verb)
-        for rule in recording.inputs("Role", "deployer")["rules"]
+        for rule in recording.inputs("Role", role)["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -70,8 +73,6 @@ def test_the_deployer_has_these_rights_and_no_other(dev: Recording) -> None:
         "resources",
         "verbs",
     }
-    bound = [each.inputs["roleRef"]["name"] for each in dev.all("RoleBinding")]
-    assert bound == ["deployer"]
     assert not dev.all("ClusterRole") + dev.all("ClusterRoleBinding")
 
 
@@ -195,10 +196,106 @@ def test_names_in_pulumi_tell_environments_apart() -> None:
 
 
 def test_pods_may_elect_a_leader_in_configmaps_only_where_the_administrator_says_so(dev: Recording) -> None:
-    assert [role.inputs["metadata"]["name"] for role in dev.all("Role")] == ["deployer"]
+    assert "flink-leader" not in {role.inputs["metadata"]["name"] for role in dev.all("Role")}
     recording = building.namespace(kubernetesHighAvailability=True)
     (rule,) = recording.inputs("Role", "flink-leader")["rules"]
     assert rule["resources"] == ["configmaps"]
     assert recording.inputs("RoleBinding", "flink-leader")["subjects"] == [
         {"kind": "ServiceAccount", "name": "flink-leader", "namespace": "dev"}
     ]
+
+
+READ_ONLY = {"get", "list", "watch"}
+
+
+def changing(recording: Recording, role: str) -> set[tuple[str, str, str]]:
+    return {right for right in rights(recording, role) if right[2] not in READ_ONLY or "/" in right[1]}
+
+
+def test_each_role_has_an_account_that_is_bound_to_it_in_its_namespace_alone(dev: Recording) -> None:
+    assert list(ROLES) == ["viewer", "developer", "operator", "deployer", "previewer"]
+    for role in ROLES:
+        assert dev.inputs("ServiceAccount", role)["automountServiceAccountToken"] is False
+        binding = dev.inputs("RoleBinding", role)
+        assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": role, "namespace": "dev"}]
+        assert binding["metadata"]["namespace"] == dev.inputs("Role", role)["metadata"]["namespace"] == "dev"
+    assert len(dev.all("Role")) == len(dev.all("RoleBinding")) == len(ROLES)
+
+
+def test_a_viewer_changes_nothing_and_connects_to_nothing(dev: Recording) -> None:
+    assert changing(dev, "viewer") == {("", "pods/log", "get")}
+
+
+def test_each_role_has_what_the_one_before_it_has(dev: Recording) -> None:
+    assert rights(dev, "viewer") < rights(dev, "developer") < rights(dev, "operator")
+    assert rights(dev, "previewer") < rights(dev, "deployer")
+
+
+def test_what_a_developer_and_an_operator_change(dev: Recording) -> None:
+    restart = {("apps", "deployments", "patch"), ("apps", "statefulsets", "patch"), ("", "pods", "delete")}
+    forward = {("", "pods/portforward", "get"), ("", "pods/portforward", "create")}
+    developer = {("", "pods/log", "get"), *restart, *forward}
+    assert changing(dev, "developer") == developer
+    execute = {("", "pods/exec", "get"), ("", "pods/exec", "create")}
+    scale = {("apps", f"{kind}/scale", verb) for kind in ("deployments", "statefulsets") for verb in ("get", "patch")}
+    assert changing(dev, "operator") == developer | execute | scale | {("", "pods/eviction", "create")}
+    assert changing(building.namespace(developerExec=True), "developer") == developer | execute
+
+
+def test_a_previewer_has_the_deployers_rights_but_to_delete_and_to_run_programs(dev: Recording) -> None:
+    lost = rights(dev) - rights(dev, "previewer")
+    assert {verb for _, kind, verb in lost if kind != "pods/exec"} == {"delete"}
+    assert {kind for _, kind, verb in lost if verb != "delete"} == {"pods/exec"}
+
+
+def test_no_role_gets_at_rights_of_others_or_at_what_bounds_it(dev: Recording) -> None:
+    groups = {"", "apps", "autoscaling", "policy", "metrics.k8s.io"}
+    closed = {"secrets", "resourcequotas", "limitranges", "namespaces", "serviceaccounts/token"}
+    for role in ROLES:
+        assert {group for group, _, _ in rights(dev, role)} <= groups
+        assert not closed & {kind for _, kind, _ in rights(dev, role)}
+        assert not {"*", "update", "escalate", "bind", "impersonate"} & {verb for _, _, verb in rights(dev, role)}
+
+
+def test_groups_have_a_role_beside_its_account() -> None:
+    recording = building.namespace(groups={"viewer": ("everybody", "oidc:guests"), "operator": ("on-call",)})
+    subjects = {role: recording.inputs("RoleBinding", role)["subjects"] for role in ROLES}
+    found = {role: [each["name"] for each in some if each["kind"] == "Group"] for role, some in subjects.items()}
+    assert found == {key: [] for key in ROLES} | {"viewer": ["everybody", "oidc:guests"], "operator": ["on-call"]}
+    assert subjects["viewer"][0] == {"kind": "ServiceAccount", "name": "viewer", "namespace": "dev"}
+    assert subjects["viewer"][1]["apiGroup"] == "rbac.authorization.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({"previewer": ["ci"]}, "viewer"),
+        ({"viewer": ["system:authenticated"]}, "a group of your identity provider"),
+        ({"viewer": []}, "at least 1"),
+    ],
+)
+def test_groups_that_would_be_too_wide_are_refused(groups: dict[str, list[str]], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        NamespaceSettings.model_validate_json(json.dumps({"groups": groups}))
+
+
+def test_the_limits_of_roles_are_there_before_the_roles_are_bound(dev: Recording) -> None:
+    names = {f"{each}-dev.streaming-platform" for each in ("dry-run-only", "restart-only")}
+    made = dev.all("ValidatingAdmissionPolicyBinding")
+    assert {each.inputs["metadata"]["name"] for each in made} == names
+    assert all(each.inputs["spec"]["validationActions"] == ["Deny"] for each in made)
+    for role in ROLES:
+        assert {each.urn for each in made} <= set(dev.one("RoleBinding", role).depends_on)
+
+
+def test_a_previewer_is_held_to_dry_runs_by_its_name_and_wherever_it_asks(dev: Recording) -> None:
+    spec = dev.inputs("ValidatingAdmissionPolicy", "dry-run-only-dev.streaming-platform")["spec"]
+    (rule,) = spec["matchConstraints"]["resourceRules"]
+    assert (rule["apiGroups"], rule["resources"]) == (["*"], ["*/*"])
+    assert rule["operations"] == ["CREATE", "UPDATE", "DELETE"]
+    (condition,) = spec["matchConditions"]
+    assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:dev:previewer'"
+    assert spec["failurePolicy"] == "Fail"
+    binding = dev.inputs("ValidatingAdmissionPolicyBinding", "dry-run-only-dev.streaming-platform")["spec"]
+    assert "matchResources" not in binding
