@@ -51,12 +51,12 @@ def serving(data: Data) -> Generator[tuple[str, Thread]]:
         server.server_close()
 
 
-def minutes_asked(query: str) -> float:
+def minutes_asked(query: str) -> int:
     """The minutes that a query such as `minutes=30` asks for. Raises ValueError for none that can be drawn."""
-    minutes = float(parse_qs(query).get("minutes", [str(DEFAULT_MINUTES)])[0])
-    if not 1 <= minutes <= LONGEST_MINUTES:
-        raise ValueError(f"minutes={minutes:g}: give 1 to {LONGEST_MINUTES}")
-    return minutes
+    asked = parse_qs(query).get("minutes", [str(DEFAULT_MINUTES)])[0]
+    if not asked.isascii() or not asked.isdigit() or not 1 <= int(asked) <= LONGEST_MINUTES:
+        raise ValueError(f"minutes={asked!r}: give a whole number from 1 to {LONGEST_MINUTES}")
+    return int(asked)
 
 
 def _handler(data: Data) -> type[BaseHTTPRequestHandler]:
@@ -86,7 +86,7 @@ def _handler(data: Data) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's name
             """Print nothing: the page asks every few seconds."""
 
     return Handler

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from itertools import repeat
 from threading import Lock
 from typing import Any
 
@@ -153,7 +154,7 @@ def figures(at: Kube, settings: EnvironmentSettings, seconds: float = _ANSWER_SE
 def charts(of: Figures, panels: Sequence[Panel], seconds: float) -> Mapping[str, object]:
     """All panels with their lines, as the dashboard's page reads them."""
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda panel: of.lines(panel, seconds), panels))
+        answers = list(pool.map(of.lines, panels, repeat(seconds)))
     silent = sorted({reason for _, reasons in answers for reason in reasons})
     return {
         "seconds": seconds,
