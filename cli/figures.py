@@ -114,7 +114,7 @@ class Figures:
         return values
 
     def targets(self) -> list[dict[str, Any]]:
-        """What the shards scrape, and how that went. Raises LocalError where a shard is silent."""
+        """The targets of all shards, and how their last scrape went. Raises LocalError where a shard is silent."""
         return [target for shard in self.shards for target in shard.get("targets", state="active")["activeTargets"]]
 
     def _each(self, path: str, **words: str) -> tuple[list[dict[str, Any]], list[str]]:
