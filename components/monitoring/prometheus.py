@@ -57,7 +57,7 @@ class Prometheus(pulumi.ComponentResource):
                 client_port="http",
                 container=_container(args),
                 user=_USER,
-                # It writes a checkpoint of nothing: what it scraped is in its log already. Queries may end.
+                # It lets queries end and closes its files: what it scraped is in its write-ahead log already.
                 grace_seconds=30,
                 storage_mib=settings.storage_mib,
                 storage=args.storage,
