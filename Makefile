@@ -19,7 +19,7 @@ LEVEL ?=
 BENCH_ARGS ?=
 DATA ?=
 
-.PHONY: help jars up prove down status preview destroy refresh images checksums kubeconfig env test check bench-autoscaling bench-logging bench-preview bench-rescale bench-state bench-upgrades
+.PHONY: help jars up prove down status dashboard preview destroy refresh images checksums kubeconfig env test check bench-autoscaling bench-logging bench-preview bench-rescale bench-state bench-upgrades
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ prove: .venv ## send 10,000 records through the platform and check that each com
 
 status: .venv ## what runs, how it scales, how to reach it
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" status
+
+dashboard: .venv ## open the figures: lag, records, CPU and more, on a page of this machine
+	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" dashboard
 
 preview: .venv ## what `pulumi up` would change: STACK=...
 	@$(CLI) --name "$(NAME)" --context "$(CONTEXT)" preview "$(STACK)"

@@ -24,6 +24,10 @@ ZOOKEEPER = "3.9.4"
 # renovate: datasource=maven depName=io.prometheus.jmx:jmx_prometheus_javaagent
 METRICS_AGENT = "0.20.0"
 
+# The newest line with long-term support of Prometheus 2.
+# renovate: datasource=github-releases depName=prometheus/prometheus extractVersion=^v(?<version>2\.53\..+)$
+PROMETHEUS = "2.53.5"
+
 # The agents that ship logs.
 # renovate: datasource=docker depName=otel/opentelemetry-collector-contrib
 COLLECTOR = "0.145.0"
@@ -66,4 +70,5 @@ ACTIONLINT = "1.7.12"
 FLINK_IMAGE = f"flink:{FLINK}-java{JAVA}"
 KAFKA_IMAGE = f"apache/kafka:{KAFKA}"
 ZOOKEEPER_IMAGE = f"zookeeper:{ZOOKEEPER}"
+PROMETHEUS_IMAGE = f"prom/prometheus:v{PROMETHEUS}"
 COLLECTOR_IMAGE = f"otel/opentelemetry-collector-contrib:{COLLECTOR}"

@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "up": "tools, local Kubernetes, stacks, proof",
         "prove": "10,000 records through the platform",
         "status": "what runs",
+        "dashboard": "a page with the figures of Prometheus",
         "jars": "build the project's Java",
         "images": "pull or build the images",
         "checksums": "record the checksums of downloads",
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here so that --help and bad arguments answer at once.
-    from cli import platform, prove, status, testing
+    from cli import dashboard, platform, prove, status, testing
 
     target = platform.Target(arguments.name, arguments.context)
     match arguments.command:
@@ -61,6 +62,8 @@ def _run(arguments: argparse.Namespace) -> int:
             prove.prove(target)
         case "status":
             status.show(target)
+        case "dashboard":
+            dashboard.show(target)
         case "jars" | "images" | "checksums":
             _prepare(arguments.command)
         case "preview":

@@ -62,6 +62,9 @@ def workloads(settings: EnvironmentSettings) -> list[Workload]:
         roles = {"jobmanager": cluster.job_manager.replicas, "taskmanager": cluster.task_managers.min}
         for role, wanted in roles.items():
             found.append(Workload(part=f"Flink {name}", kind="Deployment", name=f"{name}-{role}", wanted=wanted))
+    if settings.monitoring.enabled:
+        shards = settings.monitoring.shards
+        found.append(Workload(part="Prometheus", kind="StatefulSet", name="prometheus", wanted=shards))
     return found
 
 

@@ -5,10 +5,12 @@ import re
 import select
 import subprocess
 import urllib.request
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 from console.progress import LocalError, run
@@ -53,18 +55,20 @@ class Kube:
         return self.get(*words).get("items", [])
 
     @contextmanager
-    def forward(self, target: str, port: int) -> Generator[str]:
-        """Forward a free local port to a pod's or Service's port; yields `127.0.0.1:<local port>`."""
+    def forward(self, target: str, port: int, *, seconds: float = _FORWARD_SECONDS) -> Generator[str]:
+        """Forward a free local port to a pod's or Service's port, within `seconds`; yields `127.0.0.1:<local port>`."""
         words = self.words("port-forward", "--address", "127.0.0.1", target, f":{port}")
         child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             assert child.stdout
-            ready, _, _ = select.select([child.stdout], [], [], _FORWARD_SECONDS)
-            first = child.stdout.readline() if ready else f"nothing within {_FORWARD_SECONDS} s"
+            ready, _, _ = select.select([child.stdout], [], [], seconds)
+            first = child.stdout.readline() if ready else f"nothing within {seconds:g} s"
             found = re.search(r"127\.0\.0\.1:(\d+)", first)
             if not found:
                 child.kill()
                 raise LocalError(f"no port-forward to {target}: {first}{child.stdout.read()}")
+            # It prints a line for each connection, and would stop where nobody reads them.
+            Thread(target=deque[str], args=(child.stdout, 0), daemon=True).start()
             yield f"127.0.0.1:{found[1]}"
         finally:
             child.terminate()

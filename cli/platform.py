@@ -90,6 +90,8 @@ def get_images(settings: EnvironmentSettings, *, public: bool) -> list[images.Im
         return [*made, *fluentd]
     named = [PAUSE_IMAGE, HELPER_IMAGE, settings.images.zookeeper, settings.images.kafka]
     named += [cluster.image for _, cluster in clusters if cluster.image]
+    if settings.monitoring.enabled:
+        named.append(settings.images.prometheus)
     if ships_logs(settings):
         named.append(log_image(settings))
     return [*map(images.ensure, dict.fromkeys(named)), *made]

@@ -43,6 +43,9 @@ def requests(settings: EnvironmentSettings, autoscalers: Literal["min", "max"]) 
         mib += manager.replicas * manager.container_mib + count * workers.container_mib
         cpu += (manager.replicas + count) * settings.logging.pod_cpu
         mib += (manager.replicas + count) * settings.logging.pod_mib
+    if settings.monitoring.enabled:
+        cpu += settings.monitoring.shards * settings.monitoring.cpu
+        mib += settings.monitoring.shards * settings.monitoring.memory_mib
     return cpu, mib
 
 

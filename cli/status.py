@@ -1,11 +1,18 @@
 """The status of a platform: what runs, how it scales, how to reach it, and what should run and does not."""
 
+from collections.abc import Mapping
+
 from cli import health, job
+from cli.figures import Figures, figures
 from cli.kube import Kube, field
 from cli.platform import Target, broken_parts, drift, orphans, workspace
 from cli.prove import STACK, kube
 from cli.waiting import listing
+from components.monitoring.panels import CPU, LAG, RECORDS
 from console.progress import LocalError, say
+from stacks.settings import EnvironmentSettings
+
+_FIGURES_SECONDS = 3.0
 
 
 def show(target: Target, *, compare: bool = True) -> None:
@@ -19,9 +26,12 @@ def show(target: Target, *, compare: bool = True) -> None:
     for each in lost:
         say(f"  the local node: {each}")
     say(f"\n  namespace {at.namespace}")
+    measured = _figures(at, settings)
     for name in settings.flink.clusters:
         say(f"    Flink {name:<20} {job.look(at, name).text}")
         say(f"    {'':<26} {autoscaler_state(at, name)}")
+        if settings.monitoring.enabled:
+            say(f"    {'':<26} metrics: {measured.get(name, 'not there yet')}")
     brokers = field(at.get("statefulset", "kafka"), "status", "readyReplicas", default=0)
     members = field(at.get("statefulset", "zookeeper"), "status", "readyReplicas", default=0)
     say(f"    Kafka {brokers}/{settings.kafka.brokers} brokers ready, ZooKeeper {members}/{settings.zookeeper.members}")
@@ -43,6 +53,27 @@ def show(target: Target, *, compare: bool = True) -> None:
   kubectl:     eval "$(make -s kubeconfig{more} STACK={STACK})"   (STACK=cluster: the administrator's)
   by hand:     eval "$(make -s env{more})"                  pulumi and kubectl as make uses them
   what next:   edit stacks/Pulumi.{STACK}.yaml, make preview{more} STACK={STACK}, make up{more}""")
+
+
+def _figures(at: Kube, settings: EnvironmentSettings) -> Mapping[str, str]:
+    """The newest figures of each Flink cluster that has any. A Prometheus that does not answer is no fault here."""
+    if not settings.monitoring.enabled:
+        return {}
+    try:
+        with figures(at, settings, _FIGURES_SECONDS) as found:
+            return figures_of(found)
+    except LocalError:
+        return {}
+
+
+def figures_of(found: Figures) -> dict[str, str]:
+    """The figures of each Flink cluster, in words."""
+    records, lag, cpu = (found.now(panel) for panel in (RECORDS, LAG, CPU))
+    return {
+        name: f"{sum(records[name]):,.0f} records/s, {sum(lag[name]):,.0f} wait, "
+        f"{sum(cpu[name]) / len(cpu[name]):.2f} cores of each TaskManager"
+        for name in records.keys() & lag.keys() & cpu.keys()
+    }
 
 
 def _differences(target: Target) -> None:

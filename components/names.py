@@ -37,6 +37,11 @@ def state_claim(cluster: str) -> str:
     return f"{cluster}-data"
 
 
+def all_pods(cluster: str, role: str) -> str:
+    """The headless Service of all pods of a role of a Flink cluster, by which Prometheus finds them."""
+    return f"{cluster}-{role}-pods"
+
+
 def image_version(image: str) -> str:
     """Return the value of the label `app.kubernetes.io/version`: the image's tag, else the start of its digest.
 

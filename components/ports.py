@@ -8,6 +8,7 @@ ZOOKEEPER = {"client": 2181, "peer": 2888, "election": 3888}
 ZOOKEEPER_METRICS = {"metrics": 7000}
 KAFKA = {"internal": 9092, "controller": 9093}
 KAFKA_METRICS = {"metrics": 9094}
+PROMETHEUS = {"http": 9090}
 # `query-service` is where the JobManager asks for the metrics that its UI shows. Flink picks most of these ports at
 # random by default.
 _QUERY_SERVICE = {"query-service": 6125}

@@ -1,6 +1,6 @@
-"""An environment stack: ZooKeeper, Kafka and its topics, and Flink clusters, in that order."""
+"""An environment stack: ZooKeeper, Kafka and its topics, Flink clusters, and Prometheus, in that order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -16,11 +16,14 @@ from components.kafka.cluster import KafkaCluster, KafkaClusterArgs
 from components.kafka.topic import KafkaTopic, TopicArgs
 from components.logging.files import LogFiles
 from components.logging.sidecar import LogSidecar, LogSidecarArgs
+from components.monitoring.jobs import ScrapeJob, flink_jobs, member_job
+from components.monitoring.prometheus import Prometheus, PrometheusArgs
 from components.names import state_claim
+from components.ports import KAFKA_METRICS, ZOOKEEPER_METRICS
 from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from stacks.settings import EnvironmentSettings, flink_image, log_image, metrics_agent, state_record
 
-_ZOOKEEPER, _KAFKA = "zookeeper", "kafka"  # their StatefulSets
+_ZOOKEEPER, _KAFKA, _PROMETHEUS = "zookeeper", "kafka", "prometheus"  # their StatefulSets
 
 
 def build(settings: EnvironmentSettings) -> Mapping[str, object]:
@@ -132,6 +135,18 @@ def build(settings: EnvironmentSettings) -> Mapping[str, object]:
             RunningJobArgs(namespace=namespace, cluster=name, credentials=connection.credentials),
             pulumi.ResourceOptions(depends_on=[cluster]),
         )
+    if settings.monitoring.enabled:
+        Prometheus(
+            _PROMETHEUS,
+            PrometheusArgs(
+                namespace=namespace,
+                image=settings.images.prometheus,
+                settings=settings.monitoring,
+                jobs=list(_scraped(settings)),
+                storage=storage,
+            ),
+            checked,
+        )
     return {
         "namespace": namespace,
         "zookeeper": zookeeper.connect_string,
@@ -187,12 +202,28 @@ def _topics(settings: EnvironmentSettings, connection: PodConnection, kafka: Kaf
     ]
 
 
+def _scraped(settings: EnvironmentSettings) -> Iterator[ScrapeJob]:
+    """Yield what the environment's Prometheus reads."""
+    yield member_job(_ZOOKEEPER, "member", ZOOKEEPER_METRICS["metrics"])
+    yield member_job(_KAFKA, "broker", KAFKA_METRICS["metrics"])
+    for name, cluster in settings.flink.clusters.items():
+        if cluster.metrics.enabled:
+            yield from flink_jobs(name)
+
+
 def _sizes(settings: EnvironmentSettings) -> Mapping[str, int]:
     """Each claim of an environment, and its size in MiB."""
     members = {f"data-{_ZOOKEEPER}-{n}": settings.zookeeper.storage_mib for n in range(settings.zookeeper.members)}
     brokers = {f"data-{_KAFKA}-{n}": settings.kafka.storage_mib for n in range(settings.kafka.brokers)}
+    shards = settings.monitoring.shards if settings.monitoring.enabled else 0
+    metrics = {f"data-{_PROMETHEUS}-{n}": settings.monitoring.storage_mib for n in range(shards)}
     clusters = settings.flink.clusters.items()
-    return members | brokers | {state_claim(name): each.storage_mib for name, each in clusters if each.s3 is None}
+    return (
+        members
+        | brokers
+        | metrics
+        | {state_claim(name): each.storage_mib for name, each in clusters if each.s3 is None}
+    )
 
 
 def _credentials(settings: EnvironmentSettings) -> str:

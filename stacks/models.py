@@ -17,10 +17,11 @@ from components.kafka.topic_capacity import capacity_problem
 from components.kafka.topic_rules import collision
 from components.logging.destinations.kafka import KafkaDestination
 from components.logging.settings import LoggingSettings
+from components.monitoring.settings import MonitoringSettings
 from components.names import PROJECT
 from components.settings import Image, Namespace, Section, SectionError
 from components.zookeeper.settings import ZooKeeperSettings
-from versions import FLINK_IMAGE, KAFKA_IMAGE, ZOOKEEPER_IMAGE
+from versions import FLINK_IMAGE, KAFKA_IMAGE, PROMETHEUS_IMAGE, ZOOKEEPER_IMAGE
 
 
 class ClusterSettings(Section):
@@ -48,6 +49,8 @@ class ImageSettings(Section):
     """Image of the brokers."""
     zookeeper: Image = ZOOKEEPER_IMAGE
     """Image of the ensemble."""
+    prometheus: Image = PROMETHEUS_IMAGE
+    """Image of Prometheus, where `monitoring` is enabled."""
 
 
 class StorageSettings(Section):
@@ -84,6 +87,7 @@ class EnvironmentSettings(Section):
     kafka: KafkaSettings = KafkaSettings()
     flink: FlinkSettings = FlinkSettings()
     logging: LoggingSettings = LoggingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     @property
     def topics(self) -> Mapping[str, TopicSettings]:

@@ -137,6 +137,7 @@ def _size(claim: Claim, asked: Asked, stuck: Mapping[str, str]) -> Iterator[tupl
     """The setting of a claim's size and what is wrong with it, if anything."""
     wanted = asked.sizes.get(claim.name, claim.mib)
     of, _, _ = claim.name.removeprefix("data-").rpartition("-")
+    of = {"prometheus": "monitoring"}.get(of, of)
     setting = f"{of}.storageMib" if claim.of_a_set else f"flink.clusters.{of}.storageMib"
     if wanted < claim.mib:
         text = f"is below what {claim.name} has, {claim.mib}, and no volume shrinks: set {claim.mib}"

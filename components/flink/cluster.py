@@ -18,8 +18,8 @@ from components.flink.log4j import Layout, log4j_console
 from components.flink.pod_settings import PodSettings
 from components.flink.pods import FlinkPods, scripts
 from components.flink.settings import FlinkClusterSettings
-from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, check_name, image_version, state_claim
-from components.ports import JOB_MANAGER
+from components.names import FLINK_CLUSTER, LEADER_ACCOUNT, all_pods, check_name, image_version, state_claim
+from components.ports import FLINK_METRICS, JOB_MANAGER
 
 _LEASE_OVER = json.dumps(
     {
@@ -128,6 +128,7 @@ class FlinkCluster(pulumi.ComponentResource):
         replicas = self._args.settings.job_manager.replicas
         # Also while the job does not run: that is when people want to look.
         children.service(self.service, JOB_MANAGER, before_ready=True)
+        self._for_prometheus(children, "jobmanager")
         if replicas > 1:
             # All are unready where the job does not run: a node must be drained all the same.
             children.disruption_budget(self.job_manager, unready_may_go=True)
@@ -137,6 +138,7 @@ class FlinkCluster(pulumi.ComponentResource):
         children = self._children("taskmanager")
         workers, scaling = self._args.settings.task_managers, self._args.settings.autoscaling
         children.disruption_budget(self.task_manager)
+        self._for_prometheus(children, "taskmanager")
         deployment = self._deployment(self.task_manager, children, pods.task_manager_template(children.labels), needs)
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
             self.task_manager,
@@ -151,6 +153,11 @@ class FlinkCluster(pulumi.ComponentResource):
             ),
             opts=children.options(depends_on=[deployment]),
         )
+
+    def _for_prometheus(self, children: Children, role: str) -> None:
+        """The Service that has the address of each pod of a role: what does not become ready is looked at, too."""
+        if self._args.settings.metrics.enabled:
+            children.service(all_pods(self._name, role), FLINK_METRICS, headless=True)
 
     def _children(self, component: str) -> Children:
         all_labels = labels(name="flink", instance=self._name, version=image_version(self._image), component=component)

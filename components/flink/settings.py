@@ -27,7 +27,7 @@ from components.flink.pod_settings import PodSettings
 from components.names import FLINK_CLUSTER, check_name
 from components.settings import Cores, Image, Section, SectionError, Storage, Text, check_cpu
 
-_TAKEN_NAMES = ("kafka", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
+_TAKEN_NAMES = ("kafka", "prometheus", "zookeeper")  # their ConfigMaps are called <name>-config, as a Flink cluster's
 
 # What the autoscaler takes for no difference: a tenth, unless the cluster's administrator says otherwise
 # (--horizontal-pod-autoscaler-tolerance of kube-controller-manager).

@@ -14,6 +14,7 @@ from components.ports import (
     JOB_MANAGER,
     KAFKA,
     KAFKA_METRICS,
+    PROMETHEUS,
     TASK_MANAGER,
     ZOOKEEPER,
     ZOOKEEPER_METRICS,
@@ -113,6 +114,13 @@ FLOWS = (
             why="Prometheus of the environment reads metrics",
         )
         for part, ports in {"zookeeper": ZOOKEEPER_METRICS, "kafka": KAFKA_METRICS, "flink": FLINK_METRICS}.items()
+    ),
+    Flow(
+        name="prometheus",
+        part="prometheus",
+        ports=PROMETHEUS,
+        sources=("prometheus",),
+        why="shards read each other's metrics; people use a port-forward",
     ),
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from console.paths import cache
-from versions import COLLECTOR_IMAGE, FLINK_IMAGE, KAFKA_IMAGE, ZOOKEEPER_IMAGE
+from versions import COLLECTOR_IMAGE, FLINK_IMAGE, KAFKA_IMAGE, PROMETHEUS_IMAGE, ZOOKEEPER_IMAGE
 
 HERE = Path(__file__).parent
 PULLED = "pulled"  # takes the place of a recipe's key in the file name of an archive that was pulled
@@ -20,6 +20,7 @@ FOLDERS = {
     FLINK_IMAGE: "flink",
     KAFKA_IMAGE: "kafka",
     ZOOKEEPER_IMAGE: "zookeeper",
+    PROMETHEUS_IMAGE: "prometheus",
     COLLECTOR_IMAGE: "collector",
     "localhost/pause:1": "pause",
 }

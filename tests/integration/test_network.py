@@ -35,7 +35,7 @@ class Client:
         return f"connects-{self.part or 'as-nobody'}"
 
 
-CLIENTS = [Client("dev", part) for part in ("", "flink", "kafka", "zookeeper")] + [
+CLIENTS = [Client("dev", part) for part in ("", "flink", "kafka", "prometheus", "zookeeper")] + [
     Client("test", part) for part in ("", "flink")
 ]
 
@@ -104,7 +104,7 @@ def servers(admin: Kube) -> Mapping[tuple[str, str], str]:
         labels = pod["metadata"]["labels"]
         if _COMPONENT in labels:
             found[labels[_NAME], labels[_COMPONENT]] = pod["status"]["podIP"]
-    assert {part for part, _ in found} == {"flink", "kafka", "zookeeper"}
+    assert {part for part, _ in found} == {"flink", "kafka", "prometheus", "zookeeper"}
     return found
 
 

@@ -19,7 +19,9 @@ def test_nothing_is_wrong_with_the_stacks_and_all_of_them_is_judged(name: str) -
     of = stack_of(recorded(name).resources)
     assert judge(of, configured(name)) == []
     settings = load_file(ROOT / "stacks" / f"Pulumi.{name}.yaml")
-    workloads = 0 if isinstance(settings, ClusterSettings) else 2 + 2 * len(settings.flink.clusters)
+    workloads = 0
+    if not isinstance(settings, ClusterSettings):
+        workloads = 2 + 2 * len(settings.flink.clusters) + settings.monitoring.enabled
     assert len(of.pods) == workloads
 
 

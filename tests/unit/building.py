@@ -13,10 +13,13 @@ from components.kafka.settings import KafkaSettings
 from components.logging.files import LogFiles
 from components.logging.settings import LoggingSettings
 from components.logging.sidecar import LogSidecarArgs
+from components.monitoring.jobs import flink_jobs, member_job
+from components.monitoring.prometheus import Prometheus, PrometheusArgs
+from components.monitoring.settings import MonitoringSettings
 from components.zookeeper.ensemble import ZooKeeperArgs, ZooKeeperEnsemble
 from components.zookeeper.settings import ZooKeeperSettings
 from tests.unit.recording import Recording, record
-from versions import KAFKA_IMAGE, ZOOKEEPER_IMAGE
+from versions import KAFKA_IMAGE, PROMETHEUS_IMAGE, ZOOKEEPER_IMAGE
 
 CLUSTER_ID = "-bcdefghijklmnopqrstuv"
 SERVER = "https://10.0.0.1:6443"
@@ -82,6 +85,21 @@ def log_sidecar_args(settings: LoggingSettings) -> LogSidecarArgs:
         files=LogFiles(volume="log", directory="/opt/flink/log", gcs=("*.gc",)),
         settings=settings,
     )
+
+
+def prometheus_args(*, protect: bool = False, **settings: Any) -> PrometheusArgs:
+    return PrometheusArgs(
+        namespace="dev",
+        image=PROMETHEUS_IMAGE,
+        settings=MonitoringSettings.model_validate(settings),
+        jobs=[member_job("zookeeper", "member", 7000), member_job("kafka", "broker", 9094), *flink_jobs("claims")],
+        storage=StorageArgs(storage_class=None, protect=protect),
+    )
+
+
+def prometheus(name: str = "prometheus", *, protect: bool = False, **settings: Any) -> Recording:
+    args = prometheus_args(protect=protect, **settings)
+    return record(lambda: Prometheus(name, args))
 
 
 def namespace(name: str = "dev", *, protect: bool = False, **settings: Any) -> Recording:

@@ -15,7 +15,7 @@ VERSION = "app.kubernetes.io/version"
 Build = Callable[..., Recording]
 
 
-WITH_PODS: list[Build] = [building.zookeeper, building.kafka, building.flink]
+WITH_PODS: list[Build] = [building.zookeeper, building.kafka, building.flink, building.prometheus]
 ALL: list[Build] = [*WITH_PODS, building.namespace]
 
 
@@ -35,7 +35,7 @@ def test_type_says_module_and_class(recording: Recording) -> None:
     prefix, module, kind = recording.component().type.split(":")
     assert prefix == "streaming"
     assert module.islower()
-    assert kind in {"ZooKeeperEnsemble", "KafkaCluster", "FlinkCluster", "IsolatedNamespace"}
+    assert kind in {"ZooKeeperEnsemble", "KafkaCluster", "FlinkCluster", "IsolatedNamespace", "Prometheus"}
 
 
 def test_all_children_have_the_component_as_parent(recording: Recording) -> None:

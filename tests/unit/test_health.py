@@ -88,7 +88,7 @@ def test_a_platform_that_runs_has_no_fault(settings: EnvironmentSettings) -> Non
 def test_every_part_of_the_settings_is_looked_at(settings: EnvironmentSettings) -> None:
     found = health.faults(Cluster([]), settings)
     assert {fault.where for fault in found} == {
-        *("zookeeper", "kafka"),
+        *("zookeeper", "kafka", "prometheus"),
         *(f"{name}-{role}" for name in settings.flink.clusters for role in ("jobmanager", "taskmanager")),
     }
     assert {fault.reason for fault in found} == {health.MISSING}

@@ -290,7 +290,13 @@ def test_every_image_has_a_contract_for_the_user_of_its_pods() -> None:
     users = {folder: entry.user for folder, entry in contract.load().items()}
     flink, others = "9999:9999", "1000:1000"
     of_flink = dict.fromkeys(("flink", "collector", contract.JOB), flink)
-    assert users == {**of_flink, "kafka": others, "zookeeper": others, "pause": "65535:65535"}
+    assert users == {
+        **of_flink,
+        "kafka": others,
+        "zookeeper": others,
+        "prometheus": "65534:65534",
+        "pause": "65535:65535",
+    }
     assert {*FOLDERS.values(), contract.JOB} == set(users)
     assert contract.of(recipes.image(FLINK, "key")).user == flink
     assert contract.of(recipes.image("some/job:1", "key")) == contract.load()[contract.JOB]

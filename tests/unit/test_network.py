@@ -38,7 +38,7 @@ def test_nothing_comes_in_from_another_namespace() -> None:
 def test_each_port_of_the_platforms_containers_has_a_way_in() -> None:
     """A port that a component opens and no flow names would be closed without anybody noticing."""
     named = {(flow.part, port) for flow in FLOWS for port in flow.ports.values()}
-    for recording in (building.zookeeper(), building.kafka(), building.flink()):
+    for recording in (building.zookeeper(), building.kafka(), building.flink(), building.prometheus()):
         for resource in recording.all("Deployment") + recording.all("StatefulSet"):
             template = resource.inputs["spec"]["template"]
             for container in template["spec"]["containers"]:

@@ -82,6 +82,7 @@ def test_dev_fits_on_two_cpus_beside_other_work() -> None:
     (claims,) = dev.flink.clusters.values()
     fixed = dev.zookeeper.members * dev.zookeeper.cpu + dev.kafka.brokers * dev.kafka.cpu + claims.job_manager.cpu
     fixed += (claims.job_manager.replicas + claims.task_managers.max) * dev.logging.pod_cpu
+    fixed += dev.monitoring.shards * dev.monitoring.cpu
     assert fixed + claims.task_managers.max * claims.task_managers.cpu <= 1.3
 
 

@@ -47,6 +47,7 @@ SAID = (
     Said(r"\bapache/kafka:([\w.-]+)", (versions.KAFKA,)),
     Said(r"(?<![\w/.-])zookeeper:(\d+\.[\w.-]+)", (versions.ZOOKEEPER,)),
     Said(r"\bopentelemetry-collector-contrib:([\w.-]+)", (versions.COLLECTOR,)),
+    Said(r"\bprom/prometheus:v([\w.-]+)", (versions.PROMETHEUS,)),
     Said(r"\bfluent/fluentd:([\w.-]+)", (versions.FLUENTD,)),
     # In the words of pages and comments.
     Said(r"\bFlink\s(\d+\.\d+(?:\.\d+)?)", (versions.FLINK,), part=True),

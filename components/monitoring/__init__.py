@@ -1,0 +1,1 @@
+"""Prometheus of an environment. Empty, so that its settings are imported without an engine."""
