@@ -112,7 +112,8 @@ class BenchCluster:
             for image in made:
                 images.push(image)
         else:
-            lifecycle.load_images(lifecycle.layout(self._target.name, work.bin), made)
+            tools, _ = platform.get_tools(node=True)
+            lifecycle.load_images(lifecycle.layout(self._target.name, tools), made)
 
 
 @contextmanager

@@ -53,7 +53,8 @@ SPEC = FlinkConfigurationSpec(
     extra={},
 )
 
-OURS = "platform."  # options of state-record/, which Flink hands on unread
+# Options that Flink hands on unread: to state-record/, and to the reporters, by the name of each.
+OURS = ("platform.", "metrics.reporter.")
 # Everything that UTF-8 can hold; surrogates cannot be written. YAML's keys end at 1024 characters, escapes included.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 KEY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
