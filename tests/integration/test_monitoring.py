@@ -9,6 +9,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from cli.status import figures_of
 from components.monitoring.jobs import FLINK_ROLES
 from components.monitoring.panels import PANELS, RECORDS
 from components.ports import FLINK_SCOPES
+from console.progress import run
+from local.tools import ensure_packages
 from stacks.settings import EnvironmentSettings, merge
 from tests.waiting import eventually
 
@@ -96,6 +99,24 @@ def test_the_dashboard_serves_its_page_and_the_figures(found: Figures) -> None:
     assert drawn["silent"] == []
     assert [panel["title"] for panel in drawn["panels"]] == [panel.title for panel in PANELS]
     assert [panel["title"] for panel in drawn["panels"] if not panel["lines"]] == []
+
+
+def browsed(address: str, profile: Path) -> str:
+    """The page as a browser has it, some seconds after it was opened."""
+    ensure_packages({"chromium": "chromium"})
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    options += ["--disable-component-update", "--disable-sync", "--disable-quic", f"--user-data-dir={profile}"]
+    return run(["chromium", *options, "--virtual-time-budget=4000", "--dump-dom", address], timeout=120)
+
+
+def test_a_browser_draws_each_panel(found: Figures, tmp_path: Path) -> None:
+    with dashboard.serving(lambda seconds: charts(found, PANELS, seconds)) as (address, _):
+        page = browsed(f"{address}/", tmp_path)
+    assert "as of " in page
+    assert page.count("<svg") == len(PANELS)
+    assert page.count("<path") >= len(PANELS)
+    for panel in PANELS:
+        assert f">{panel.title}<" in page
 
 
 def test_a_shard_that_starts_again_has_what_it_had_and_is_reached_again(dev: Kube, found: Figures) -> None:
