@@ -49,9 +49,9 @@ def role_kubeconfig(target: Target, stack: str, role: str, hours: int) -> Path:
 
 
 def _environments(stack: str) -> Sequence[str]:
-    cluster = load_file(stack_file("cluster"))
-    assert isinstance(cluster, ClusterSettings)
     if stack == ALL:
+        cluster = load_file(stack_file("cluster"))
+        assert isinstance(cluster, ClusterSettings)
         return list(cluster.environments)
     if stack not in stack_names() or stack == "cluster":
         there = [each for each in stack_names() if not isinstance(load_file(stack_file(each)), ClusterSettings)]

@@ -55,13 +55,13 @@ class Download:
 class InImage:
     """A program inside a publisher's container image, where that is all that is published.
 
-    It is read with buildah, for this machine's architecture, and no part of the image is ever run.
+    It is read with buildah, for this machine's architecture, and no part of the image is ever run. buildah verifies it
+    by the digests in the image's own manifest.
     """
 
     registry: str  # https://host
     image: str  # name:tag
     path: str  # of the program in the image
-    checksums: str = ""  # an image is verified by the digests in its own manifest
 
     @property
     def url(self) -> str:

@@ -25,7 +25,7 @@ _NAMESPACE = "kubernetes.io/metadata.name"
 # Where names are looked up: the pods of the cluster's DNS, and the address of a DNS cache on each node, which is
 # NodeLocal DNSCache's own.
 _DNS_NAMESPACE, _DNS_PODS, _DNS_ON_NODE = "kube-system", {"k8s-app": "kube-dns"}, "169.254.20.10/32"
-_DNS_PORTS = (53,)
+_DNS_PORT = 53
 _ANYWHERE = "0.0.0.0/0"
 # The policies that refuse all other traffic: the last to be made, so that what runs is not cut off.
 CLOSED = ("nothing-in", "little-out")
@@ -174,7 +174,7 @@ def _little_out() -> Spec:
             },
             {"ip_block": {"cidr": _DNS_ON_NODE}},
         ],
-        "ports": [{"port": port, "protocol": protocol} for port in _DNS_PORTS for protocol in ("UDP", "TCP")],
+        "ports": [{"port": _DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")],
     }
     return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [{"to": [{"pod_selector": {}}]}, dns]}
 

@@ -3,14 +3,14 @@
 import json
 import socket
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 
 from cli.kube import Kube
 from cli.pulumi import Workspace
-from components.isolation.network import FLOWS
+from components.isolation.network import FLOWS, Flow
 from components.ports import ZOOKEEPER
 from local.node.config import DNS, Layout
 from stacks.settings import merge
@@ -118,14 +118,13 @@ def _connects(admin: Kube, client: Client, ends: set[tuple[str, int]]) -> set[tu
     return {(line.split()[0], int(line.split()[1])) for line in told.splitlines()}
 
 
-def _expected(client: Client, servers: Mapping[tuple[str, str], str]) -> set[tuple[str, int]]:
-    """The same by the list of flows."""
+def _ends(flows: Sequence[Flow], servers: Mapping[tuple[str, str], str]) -> set[tuple[str, int]]:
+    """The addresses and ports that some flows lead to."""
     return {
         (address, port)
-        for flow in FLOWS
+        for flow in flows
         for (part, component), address in servers.items()
         if part == flow.part and (not flow.component or component == flow.component)
-        if client.namespace == "dev" and (not flow.sources or client.part in flow.sources)
         for port in flow.ports.values()
         if port != _LEADERS_ALONE
     }
@@ -136,15 +135,9 @@ def _expected(client: Client, servers: Mapping[tuple[str, str], str]) -> set[tup
 def test_a_pod_connects_to_what_the_list_of_flows_says_and_to_nothing_else(
     client: Client, admin: Kube, servers: Mapping[tuple[str, str], str]
 ) -> None:
-    every = {
-        (address, port)
-        for flow in FLOWS
-        for (part, component), address in servers.items()
-        if part == flow.part and (not flow.component or component == flow.component)
-        for port in flow.ports.values()
-        if port != _LEADERS_ALONE
-    }
-    expected = _expected(client, servers)
+    every = _ends(FLOWS, servers)
+    own = client.namespace == "dev"
+    expected = _ends([each for each in FLOWS if own and (not each.sources or client.part in each.sources)], servers)
     # The node's rules follow a pod within a second or two; then they hold.
     eventually("as the list says", lambda: _connects(admin, client, every) == expected)
     assert _connects(admin, client, every) == expected
